@@ -1,0 +1,121 @@
+"""IP addresses and networks: what -s, -d and the NAT targets hold."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import NamedTuple
+
+from iptexplain.errors import OptionError
+from iptexplain.rules.values import Family, Interval, Kind
+
+BITS: dict[Family, int] = {4: 32, 6: 128}
+_AF = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+class Address(NamedTuple):
+    """An IP address as a number."""
+
+    family: Family
+    number: int
+
+    def __str__(self) -> str:
+        return format_address(self.family, self.number)
+
+
+class Network(NamedTuple):
+    """An address under a mask, which need not be a prefix."""
+
+    family: Family
+    number: int
+    mask: int
+
+    @property
+    def prefix(self) -> int | None:
+        """The prefix length, or None when the mask is none."""
+        host = self.mask ^ (1 << BITS[self.family]) - 1
+        return None if host & host + 1 else BITS[self.family] - host.bit_length()
+
+    @property
+    def is_any(self) -> bool:
+        return self.mask == 0
+
+    @property
+    def is_host(self) -> bool:
+        return self.prefix == BITS[self.family]
+
+    def __contains__(self, other: object) -> bool:
+        """Whether an Address, or every address of a Network, lies in this one."""
+        if isinstance(other, Network):
+            return (
+                other.family == self.family
+                and other.mask & self.mask == self.mask
+                and other.number & self.mask == self.number
+            )
+        return isinstance(other, Address) and other.family == self.family and other.number & self.mask == self.number
+
+    def __str__(self) -> str:
+        address = format_address(self.family, self.number)
+        return f"{address}/{format_address(self.family, self.mask) if self.prefix is None else self.prefix}"
+
+
+def format_address(family: Family, number: int) -> str:
+    """An address in the usual spelling (inet_ntop)."""
+    return socket.inet_ntop(_AF[family], number.to_bytes(BITS[family] // 8, "big"))
+
+
+def to_address(text: str, family: Family | None = None) -> Address:
+    """The address ``text``; of either family when None is asked for; raises OptionError."""
+    family = family or (6 if ":" in text else 4)
+    try:
+        return Address(family, int.from_bytes(socket.inet_pton(_AF[family], text), "big"))
+    except (OSError, ValueError):
+        if family == 4 and re.fullmatch(r"[0-9.]+", text) and 0 < len(text.strip(".").split(".")) < 4:
+            return _short_address(text)
+        raise OptionError(f"'{text}' is not an IPv{family} address") from None
+
+
+def _short_address(text: str) -> Address:
+    """``127.1`` as xtables_ipparse_any reads it: the parts given, zeros after them."""
+    parts = [int(p) for p in text.strip(".").split(".")]
+    if max(parts) > 255:
+        raise OptionError(f"'{text}' is not an IPv4 address")
+    return Address(4, int.from_bytes(bytes(parts + [0] * (4 - len(parts))), "big"))
+
+
+def to_network(text: str, family: Family | None = None) -> Network:
+    """``ADDRESS[/PREFIX or /MASK]``, host bits cleared as iptables does; raises OptionError."""
+    word, sep, length = text.partition("/")
+    address = to_address(word, family)
+    bits = BITS[address.family]
+    if not sep:
+        mask = (1 << bits) - 1
+    elif length.isdecimal():
+        if int(length) > bits:
+            raise OptionError(f"prefix length {length} is longer than {bits}")
+        mask = (1 << bits) - (1 << bits - int(length))
+    else:
+        mask = to_address(length, address.family).number
+    return Network(address.family, address.number & mask, mask)
+
+
+class NetworkKind(Kind):
+    """``ADDRESS[/PREFIX]`` of the ruleset's family."""
+
+    def parse(self, text: str, family: Family) -> Network:
+        return to_network(text, family)
+
+    def contains(self, value: Network, actual: Address) -> bool:
+        return actual in value
+
+    def as_set(self, value: Network) -> tuple[Interval, ...]:
+        if value.prefix is None:
+            raise NotImplementedError("a mask that is no prefix")
+        return ((value.number, value.number | ~value.mask & (1 << BITS[value.family]) - 1),)
+
+
+class AddressKind(Kind):
+    """One address of the ruleset's family."""
+
+    def parse(self, text: str, family: Family) -> Address:
+        return to_address(text, family)

@@ -1,0 +1,219 @@
+"""What an iptables extension is: a name and a table of options. Parsing, saving, refusing and answering follow from the table.
+
+A match lives in ``rules/matches/NAME.py``, a target in ``rules/targets/NAME.py`` (lower case, ``-`` as ``_``); the file is
+found by its name, no list is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+
+from iptexplain.errors import OptionError
+from iptexplain.rules.answer import Answer, Backend, Packet
+from iptexplain.rules.values import Family, Kind
+
+if TYPE_CHECKING:
+    from iptexplain.rules.model import Rule
+
+
+HOOKS = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
+
+
+class Option(NamedTuple):
+    """One option of an extension.
+
+    ``kind`` reads and writes its value (None: a flag without a value); ``field`` is the packet's field that the value is
+    held against; ``invert``: ``!`` may stand before it; ``default``: the value when it is not given, ``hide_default``:
+    iptables-save leaves that value out; ``group``: at most one option of a group may be given.
+    """
+
+    name: str
+    kind: Kind | None = None
+    field: str | None = None
+    invert: bool = False
+    aliases: tuple[str, ...] = ()
+    required: bool = False
+    default: Any = None
+    hide_default: bool = False
+    group: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The name as the tables of settings know it: ``--tcp-flags`` is ``tcp_flags``."""
+        return self.name.lstrip("-").replace("-", "_")
+
+
+class Setting(NamedTuple):
+    """An option as a rule gives it."""
+
+    option: Option
+    value: Any
+    inverted: bool = False
+
+    def save(self) -> str:
+        """``[! ]--option[ value]`` in iptables-save's spelling."""
+        head = f"! {self.option.name}" if self.inverted else self.option.name
+        return f"{head} {self.option.kind.save(self.value)}" if self.option.kind else head
+
+    @property
+    def text(self) -> str:
+        """The value alone, in iptables-save's spelling."""
+        return self.option.kind.save(self.value) if self.option.kind else ""
+
+
+class Extension:
+    """A match or target of one rule: its options as given, in the order of the option table. Never changed after parsing."""
+
+    name: ClassVar[str]
+    options: ClassVar[tuple[Option, ...]] = ()
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Groups of options of which one must be given."""
+    protocols: ClassVar[frozenset[str]] = frozenset()
+    """The rule must say ``-p`` one of these (not inverted); empty: any rule."""
+    families: ClassVar[tuple[Family, ...]] = (4, 6)
+    tables: ClassVar[frozenset[str]] = frozenset()
+    """The kernel takes it in these tables only; empty: in all."""
+    chains: ClassVar[frozenset[str]] = frozenset()
+    """The kernel takes it from these base chains only (a user chain is not asked here); empty: from all."""
+    names: ClassVar[Mapping[str, Option]] = {}
+    """Every way to write an option, aliases included; made from ``options``."""
+    checks_rule: ClassVar[bool] = False
+    """Whether ``refuse`` has something to say about the rest of the rule."""
+
+    __slots__ = ("settings",)
+
+    def __init__(self, settings: tuple[Setting, ...] = ()) -> None:
+        self.settings = settings
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.names = {name: o for o in cls.options for name in (o.name, *o.aliases)}
+        overridden = cls.refuse is not Extension.refuse
+        cls.checks_rule = overridden or bool(cls.protocols or cls.tables or cls.chains) or len(cls.families) == 1
+
+    # -- parsing
+
+    @classmethod
+    def setting(cls, key: str, value: Any = True, inverted: bool = False) -> Setting:
+        """A setting of the option ``key``, for ``complete``."""
+        return Setting(cls.option(key), value, inverted)
+
+    @classmethod
+    def option(cls, key: str) -> Option:
+        return next(o for o in cls.options if o.key == key)
+
+    @classmethod
+    def complete(cls, given: dict[str, Setting], family: Family) -> None:
+        """Turn options that are only another way of writing (``--syn``) into the real ones, in place; may raise OptionError."""
+
+    @classmethod
+    def build(cls, given: dict[str, Setting], family: Family) -> Self:
+        """The extension with the options ``given`` (key → setting); raises OptionError for what iptables refuses."""
+        cls.complete(given, family)
+        for option in cls.options:
+            if option.key not in given:
+                if option.required:
+                    raise OptionError(f"{cls.name}: {option.name} must be given")
+                if option.default is not None:
+                    given[option.key] = Setting(option, option.default)
+        groups = [s.option.group for s in given.values() if s.option.group]
+        for group in groups:
+            if groups.count(group) > 1:
+                both = " and ".join(s.option.name for s in given.values() if s.option.group == group)
+                raise OptionError(f"{cls.name}: {both} cannot be used together")
+        for group in cls.needs:
+            if group not in groups:
+                names = ", ".join(o.name for o in cls.options if o.group == group)
+                raise OptionError(f"{cls.name}: one of {names} must be given")
+        return cls(tuple(given[o.key] for o in cls.options if o.key in given))
+
+    def refuse(self, rule: Rule, table: str, family: Family) -> str | None:
+        """Why iptables would not take this extension in this rule, or None."""
+        if self.protocols and (rule.parameters.protocol not in self.protocols):
+            wanted = " or ".join(f"-p {p}" for p in sorted(self.protocols))
+            options = " ".join(s.option.name for s in self.settings) or self.name
+            return f"{options} needs {wanted}"
+        if self.tables and table not in self.tables:
+            return f"{self.name} is only valid in table {' or '.join(sorted(self.tables))}, not in {table}"
+        if self.chains and rule.chain in HOOKS and rule.chain not in self.chains:
+            return f"{self.name} is only valid in {' or '.join(sorted(self.chains))}, not in {rule.chain}"
+        if family not in self.families:
+            return f"{self.name} is for IPv{self.families[0]} only"
+        return None
+
+    # -- reading
+
+    def get(self, key: str) -> Setting | None:
+        """The setting of the option ``key``, or None when the rule does not give it."""
+        for setting in self.settings:
+            if setting.option.key == key:
+                return setting
+        return None
+
+    def value(self, key: str) -> Any:
+        """The value of the option ``key``, or None when the rule does not give it."""
+        setting = self.get(key)
+        return None if setting is None else setting.value
+
+    def words(self) -> Mapping[str, Setting | None]:
+        """Every option of the table by its key, for the templates."""
+        given = {s.option.key: s for s in self.settings}
+        return {o.key: given.get(o.key) for o in self.options}
+
+    # -- saving
+
+    def save_options(self, backend: Backend) -> str:
+        """The options as iptables-save prints them, without the leading space."""
+        return " ".join(
+            s.save()
+            for s in self.settings
+            if not (s.option.hide_default and s.value == s.option.default and not s.inverted)
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.settings == other.settings  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.settings))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.save_options(Backend.NFT)!r})"
+
+
+class Match(Extension):
+    """A condition of a rule (``-m NAME …``)."""
+
+    __slots__ = ()
+
+    def save(self, backend: Backend) -> str:
+        options = self.save_options(backend)
+        return f"-m {self.name} {options}" if options else f"-m {self.name}"
+
+    def answer(self, packet: Packet) -> Answer:
+        """Whether ``packet`` meets the condition: every option's field is held against its value."""
+        result = Answer.YES
+        for option, value, inverted in self.settings:
+            actual = packet.field(option.field) if option.field else Answer.UNKNOWN
+            if actual is Answer.UNKNOWN or option.kind is None:
+                result &= Answer.UNKNOWN
+            else:
+                result &= Answer.of(option.kind.contains(value, actual) != inverted)
+        return result
+
+
+class Target(Extension):
+    """What a rule does with a packet (``-j NAME …``)."""
+
+    verdict: ClassVar[str | None] = None
+    """ACCEPT or DROP: the packet leaves the table so; UNKNOWN: a program decides; None: the next rule is asked."""
+
+    __slots__ = ()
+
+    def save(self, backend: Backend) -> str:
+        options = self.save_options(backend)
+        return f"-j {self.name} {options}" if options else f"-j {self.name}"
+
+    def changes(self, packet: Packet) -> Mapping[str, Any]:
+        """The fields that later rules see changed, with their new values (Answer.UNKNOWN where nobody can tell)."""
+        return {}

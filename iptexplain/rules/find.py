@@ -1,0 +1,86 @@
+"""Extensions by name: presence of the file is registration. What no file knows is kept as written."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from functools import cache
+
+from iptexplain.rules.answer import Answer, Backend, Packet
+from iptexplain.rules.extension import Extension, Match, Target
+
+
+class UnknownMatch(Match):
+    """A match (or an option) that iptexplain does not know: kept as written, answered with UNKNOWN."""
+
+    name = "unknown"
+    __slots__ = ("given_name", "raw")
+
+    def __init__(self, given_name: str, raw: str) -> None:
+        super().__init__()
+        self.given_name, self.raw = given_name, raw
+
+    def save(self, backend: Backend) -> str:
+        return " ".join(filter(None, (f"-m {self.given_name}" if self.given_name else "", self.raw)))
+
+    def save_options(self, backend: Backend) -> str:
+        return self.raw
+
+    def answer(self, packet: Packet) -> Answer:
+        return Answer.UNKNOWN
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UnknownMatch) and (self.given_name, self.raw) == (other.given_name, other.raw)
+
+    def __hash__(self) -> int:
+        return hash((self.given_name, self.raw))
+
+
+class UnknownTarget(Target):
+    """A target that iptexplain does not know: kept as written; nobody can tell whether the next rule is asked."""
+
+    name = "unknown"
+    verdict = "UNKNOWN"
+    __slots__ = ("given_name", "raw")
+
+    def __init__(self, given_name: str, raw: str) -> None:
+        super().__init__()
+        self.given_name, self.raw = given_name, raw
+
+    def save(self, backend: Backend) -> str:
+        return " ".join(filter(None, (f"-j {self.given_name}", self.raw)))
+
+    def save_options(self, backend: Backend) -> str:
+        return self.raw
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UnknownTarget) and (self.given_name, self.raw) == (other.given_name, other.raw)
+
+    def __hash__(self) -> int:
+        return hash((self.given_name, self.raw))
+
+
+def find_match(name: str) -> type[Match] | None:
+    """The class of the match ``name``, or None when no file has that name."""
+    found = _find("matches", name)
+    return found if found is not None and issubclass(found, Match) else None
+
+
+def find_target(name: str) -> type[Target] | None:
+    """The class of the target ``name``, or None when no file has that name."""
+    found = _find("targets", name)
+    return found if found is not None and issubclass(found, Target) else None
+
+
+@cache
+def _find(package: str, name: str) -> type[Extension] | None:
+    stem = name.lower().replace("-", "_")
+    if not stem.isidentifier() or (package == "matches") != (name == name.lower()):
+        return None
+    module = f"iptexplain.rules.{package}.{stem}"
+    if importlib.util.find_spec(module) is None:
+        return None
+    classes = vars(importlib.import_module(module)).values()
+    return next(
+        (c for c in classes if isinstance(c, type) and issubclass(c, Extension) and vars(c).get("name") == name), None
+    )

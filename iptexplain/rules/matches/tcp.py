@@ -1,0 +1,70 @@
+"""-m tcp"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from iptexplain.errors import OptionError
+from iptexplain.rules.answer import Answer, Packet
+from iptexplain.rules.extension import Match, Option, Setting
+from iptexplain.rules.values import Family, Flags, Kind, Number, PortRange
+
+FLAGS = Flags("FIN", "SYN", "RST", "PSH", "ACK", "URG", every="ALL", none="NONE")
+
+
+class FlagsUnderMask(Kind):
+    """``MASK COMP``: of the flags in MASK, just those in COMP are set."""
+
+    words = 2
+
+    def parse(self, text: str, family: Family) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        mask, _, comp = text.partition(" ")
+        return FLAGS.parse(mask, family), FLAGS.parse(comp, family)
+
+    def save(self, value: tuple[tuple[str, ...], tuple[str, ...]]) -> str:
+        return f"{FLAGS.save(value[0])} {FLAGS.save(value[1])}"
+
+    def contains(self, value: tuple[tuple[str, ...], tuple[str, ...]], actual: Any) -> bool:
+        """``actual``: the names of the flags that the packet carries."""
+        mask, comp = value
+        return {f for f in mask if f in actual} == set(comp)
+
+
+class Tcp(Match):
+    """The ports, flags and options of a TCP segment; loaded by ``-p tcp`` itself when one of its options is used.
+
+    Fragments after the first carry no TCP header: they never match (xt_tcpudp.c).
+    """
+
+    name = "tcp"
+    protocols = frozenset({"tcp"})
+    options = (
+        Option("--sport", PortRange(), "sport", invert=True, aliases=("--source-port",)),
+        Option("--dport", PortRange(), "dport", invert=True, aliases=("--destination-port",)),
+        Option("--tcp-option", Number(1, 255), "tcp_options", invert=True),
+        Option("--tcp-flags", FlagsUnderMask(), "flags", invert=True),
+        Option("--syn", invert=True),
+    )
+    __slots__ = ()
+
+    @classmethod
+    def complete(cls, given: dict[str, Setting], family: Family) -> None:
+        """``--syn`` is short for the flags of a first segment; a range of all ports says nothing."""
+        if "syn" in given:
+            if "tcp_flags" in given:
+                raise OptionError("tcp: --syn and --tcp-flags cannot be used together")
+            value = (("FIN", "SYN", "RST", "ACK"), ("SYN",))
+            given["tcp_flags"] = cls.setting("tcp_flags", value, given.pop("syn").inverted)
+        drop_all_ports(given)
+
+    def answer(self, packet: Packet) -> Answer:
+        if packet.field("fragment") is True:
+            return Answer.NO
+        return super().answer(packet)
+
+
+def drop_all_ports(given: dict[str, Setting]) -> None:
+    """iptables-save does not print ``--sport 0:65535``."""
+    for key in ("sport", "dport"):
+        if key in given and given[key].value == (0, 65535) and not given[key].inverted:
+            del given[key]

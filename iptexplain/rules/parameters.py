@@ -1,0 +1,67 @@
+"""The parameters of a rule that need no extension: -s -d -i -o -p -f (PARAMETERS in iptables(8))."""
+
+from __future__ import annotations
+
+from iptexplain.errors import OptionError
+from iptexplain.rules.addresses import NetworkKind
+from iptexplain.rules.extension import Match, Option, Setting
+from iptexplain.rules.values import Family, InterfaceName, Kind
+
+PROTOCOLS: dict[int, str] = {
+    0: "ip", 1: "icmp", 2: "igmp", 3: "ggp", 4: "ipencap", 5: "st", 6: "tcp", 8: "egp", 9: "igp", 12: "pup", 17: "udp",
+    20: "hmp", 22: "xns-idp", 27: "rdp", 29: "iso-tp4", 33: "dccp", 36: "xtp", 37: "ddp", 38: "idpr-cmtp", 41: "ipv6",
+    43: "ipv6-route", 44: "ipv6-frag", 45: "idrp", 46: "rsvp", 47: "gre", 50: "esp", 51: "ah", 57: "skip",
+    58: "ipv6-icmp", 59: "ipv6-nonxt", 60: "ipv6-opts", 73: "rspf", 81: "vmtp", 88: "eigrp", 89: "ospf", 93: "ax.25",
+    94: "ipip", 97: "etherip", 98: "encap", 103: "pim", 108: "ipcomp", 112: "vrrp", 115: "l2tp", 124: "isis",
+    132: "sctp", 133: "fc", 135: "mobility-header", 136: "udplite", 137: "mpls-in-ip", 138: "manet", 139: "hip",
+    140: "shim6", 141: "wesp", 142: "rohc", 143: "ethernet",
+}  # fmt: skip
+"""Protocol numbers and the names that iptables-save prints for them (/etc/protocols of Debian 12)."""
+
+_NUMBERS = {name: number for number, name in PROTOCOLS.items()} | {
+    "icmpv6": 58, "icmp6": 58, "ipv6-mh": 135, "mh": 135, "all": 0, "ospfigp": 89, "ipip": 94, "ipv4": 4,
+}  # fmt: skip
+
+
+class Protocol(Kind):
+    """A protocol by name or number; its value is the name that iptables-save prints, or the number as text."""
+
+    def parse(self, text: str, family: Family) -> str:
+        name = text.lower()
+        number = int(name) if name.isdecimal() and name.isascii() else _NUMBERS.get(name, -1)
+        if not 0 <= number <= 255:
+            raise OptionError(f"unknown protocol '{text}'")
+        return PROTOCOLS.get(number, str(number)) if number else "all"
+
+
+class Parameters(Match):
+    """What every rule may say of a packet without an extension."""
+
+    name = "parameters"
+    options = (
+        Option("-s", NetworkKind(), "src", invert=True, aliases=("--source", "--src")),
+        Option("-d", NetworkKind(), "dst", invert=True, aliases=("--destination", "--dst")),
+        Option("-i", InterfaceName(), "iif", invert=True, aliases=("--in-interface",)),
+        Option("-o", InterfaceName(), "oif", invert=True, aliases=("--out-interface",)),
+        Option("-p", Protocol(), "proto", invert=True, aliases=("--protocol", "--proto")),
+        Option("-f", field="fragment", invert=True, aliases=("--fragment",)),
+    )
+    __slots__ = ()
+
+    @classmethod
+    def complete(cls, given: dict[str, Setting], family: Family) -> None:
+        """Leave out what says nothing: any address, any interface, any protocol (iptables-save does not print them)."""
+        for key in list(given):
+            value, inverted = given[key].value, given[key].inverted
+            if key == "p" and value == "all" and inverted:
+                raise OptionError("rule would never match protocol")
+            if value == "+" or value == "all" or (not inverted and key in "sd" and value.is_any):
+                del given[key]
+        if "f" in given and family == 6:
+            raise OptionError("-f is for IPv4 only: use -m frag")
+
+    @property
+    def protocol(self) -> str | None:
+        """The one protocol that the rule is about, by name; None when it is about several."""
+        setting = self.get("p")
+        return None if setting is None or setting.inverted else setting.value

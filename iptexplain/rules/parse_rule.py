@@ -1,0 +1,266 @@
+"""One rule from its words: which extension owns which option, what may be left out, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from iptexplain.errors import OptionError
+from iptexplain.rules.extension import Extension, Match, Option, Setting, Target
+from iptexplain.rules.find import UnknownMatch, UnknownTarget, find_match, find_target
+from iptexplain.rules.model import VERDICTS, Counters, Jump, Verdict
+from iptexplain.rules.parameters import Parameters
+from iptexplain.rules.values import Family
+from iptexplain.rules.words import Word
+
+OUT_OF_TREE = frozenset(
+    ["ACCOUNT", "CHAOS", "DELUDE", "DHCPMAC", "DNETMAP", "ECHO", "FLOWOFFLOAD", "FULLCONENAT", "IMQ", "IPMARK", "LOGMARK", "MIRROR", "PROTO", "RAWDNAT", "RAWSNAT", "ROUTE", "RTPENGINE", "SYSRQ", "TARPIT", "XOR"]
+)
+"""Targets from outside iptables that are used without options: not taken for a chain that is missing."""
+
+
+class RuleError(Exception):
+    """A rule is wrong at ``word`` (None: as a whole)."""
+
+    def __init__(self, message: str, word: Word | None = None) -> None:
+        super().__init__(message)
+        self.message, self.word = message, word
+
+
+class _Clause:
+    """An extension that a rule loads, while its options are being collected."""
+
+    def __init__(self, kind: type[Extension] | None, name: str, word: Word) -> None:
+        self.kind, self.name, self.word = kind, name, word
+        self.given: dict[str, Setting] = {}
+        self.raw: list[str] = []
+        self.values: dict[str, Word] = {}
+
+    def add(self, option: Option, inverted: bool, values: Sequence[Word], at: Word, family: Family) -> None:
+        try:
+            add_setting(self.given, option, inverted, [w.text for w in values], family)
+        except OptionError as e:
+            raise RuleError(f"{at.text}: {e.message}", values[0] if values else at) from None
+        self.values[option.key] = at
+
+    def build(self, family: Family) -> Extension:
+        if self.kind is None:
+            unknown = UnknownTarget if self.word.text in ("-j", "--jump", "-g", "--goto") else UnknownMatch
+            return unknown(self.name, " ".join(self.raw))
+        try:
+            return self.kind.build(self.given, family)
+        except OptionError as e:
+            raise RuleError(e.message, next(iter(self.values.values()), self.word)) from None
+
+
+def add_setting(
+    given: dict[str, Setting], option: Option, inverted: bool, values: Sequence[str], family: Family
+) -> None:
+    """Read one option's words into ``given``; raises OptionError."""
+    key = option.key
+    if key in given:
+        raise OptionError("given twice")
+    if inverted and not option.invert:
+        raise OptionError("cannot be inverted with !")
+    value = option.kind.parse(values[0] if len(values) == 1 else " ".join(values), family) if option.kind else True
+    given[key] = Setting(option, value, inverted)
+
+
+class ParsedRule:
+    """What the words of one rule say. ``parameters`` has more than one entry when -s or -d list several addresses."""
+
+    def __init__(self, words: Iterable[Word], family: Family, chains: Iterable[str] | None) -> None:
+        self.family = family
+        self.chains = chains
+        self.words = list(words)
+        self.i = 0
+        self.clauses: list[_Clause] = []
+        self.target_clause: _Clause | None = None
+        self.verdict: Target | None = None
+        self.verdict_word: Word | None = None
+        self.basic = _Clause(Parameters, "", Word("", 0, ""))
+        self.lists: dict[str, list[Setting]] = {}
+        self.counters: Counters | None = None
+        self.other_family = False
+        while self.i < len(self.words):
+            self._option()
+        self.parameters = self._parameters()
+        self.matches: list[Match] = [c.build(family) for c in self.clauses]  # type: ignore[misc]
+        self.target: Target | None = self.verdict
+        if self.target_clause:
+            self.target = self.target_clause.build(family)  # type: ignore[assignment]
+
+    # -- one option after the other
+
+    def _next(self, after: Word, what: str) -> Word:
+        if self.i >= len(self.words):
+            raise RuleError(f"{after.text} needs {what}", after)
+        self.i += 1
+        return self.words[self.i - 1]
+
+    def _option(self) -> None:
+        word = self._next(Word("", 0, ""), "")
+        bang = None
+        if word.text == "!" and not word.quoted:
+            bang, word = word, self._next(word, "an option after it")
+        if not word.is_option():
+            raise RuleError(
+                f"'{word.text}' is not an option: does it need quotes, or is an option missing before it?", word
+            )
+        word = self._split_attached(word)
+        name = word.text
+        if name in ("-m", "--match"):
+            self._load(word)
+        elif name in ("-j", "--jump", "-g", "--goto"):
+            self._jump(word)
+        elif name in ("-c", "--set-counters"):
+            packets, size = self._next(word, "two numbers"), self._next(word, "two numbers")
+            self.counters = Counters(int(packets.text), int(size.text))
+        elif name in ("-4", "--ipv4", "-6", "--ipv6"):
+            self.other_family = name.strip("-").replace("ipv", "") != str(self.family)
+        elif name in Parameters.names:
+            self._parameter(Parameters.names[name], bang is not None, word)
+        else:
+            self._extension_option(word, bang)
+
+    def _split_attached(self, word: Word) -> Word:
+        """``--dport=80`` and ``-ptcp`` are two words each."""
+        name, sep, value = word.text.partition("=")
+        if name.startswith("--") and sep:
+            self.words.insert(self.i, Word(value, word.column + len(name) + 1, value, True))
+            return word._replace(text=name)
+        if not name.startswith("--") and len(name) > 2 and name[1] in "sdiopjgm":
+            self.words.insert(self.i, Word(word.text[2:], word.column + 2, word.text[2:], True))
+            return word._replace(text=name[:2])
+        return word
+
+    def _values(self, option: Option, word: Word) -> tuple[bool, list[Word]]:
+        """The words of the option's value, and whether a ``!`` stands before them, where old iptables wanted it."""
+        if option.kind is None:
+            return False, []
+        first = self._next(word, "a value")
+        old_bang = first.text == "!" and not first.quoted and option.invert
+        if old_bang:
+            first = self._next(first, "a value")
+        return old_bang, [
+            first,
+            *(self._next(word, f"{option.kind.words} values") for _ in range(option.kind.words - 1)),
+        ]
+
+    def _parameter(self, option: Option, inverted: bool, word: Word) -> None:
+        old_bang, values = self._values(option, word)
+        inverted = inverted or old_bang
+        if option.key in "sd" and "," in values[0].text:
+            if inverted:
+                raise RuleError("! is not allowed with several addresses", values[0])
+            self.lists[option.key] = []
+            for text in values[0].text.split(","):
+                part = _Clause(Parameters, "", word)
+                part.add(option, False, [values[0]._replace(text=text)], word, self.family)
+                self.lists[option.key].append(part.given[option.key])
+        else:
+            self.basic.add(option, inverted, values, word, self.family)
+
+    def _load(self, word: Word) -> None:
+        name = self._next(word, "a match's name")
+        self.clauses.append(_Clause(find_match(name.text), name.text, word))
+
+    def _jump(self, word: Word) -> None:
+        if self.target_clause or self.verdict:
+            raise RuleError("a rule has one target only", word)
+        name = self._next(word, "a target")
+        goto = word.text in ("-g", "--goto")
+        self.verdict_word = name
+        kind = None if goto else find_target(name.text)
+        if name.text in VERDICTS and not goto:
+            self.verdict = Verdict(name.text)
+        elif kind is not None:
+            self.target_clause = _Clause(kind, name.text, word)
+        elif goto or self.chains is None or name.text in self.chains:
+            self.verdict = Jump(name.text, goto)
+        elif name.text in OUT_OF_TREE or any(w.text.startswith("--") and not w.quoted for w in self.words[self.i :]):
+            self.target_clause = _Clause(None, name.text, word)
+        else:
+            raise RuleError(f"there is no chain '{name.text}' in this table, and no target of that name", name)
+
+    # -- options of extensions
+
+    def _loaded(self) -> list[_Clause]:
+        """The newest first: getopt finds an option in the extension that was loaded last."""
+        both = [*self.clauses, *([self.target_clause] if self.target_clause else [])]
+        return sorted(both, key=lambda c: -c.word.column)
+
+    def _extension_option(self, word: Word, bang: Word | None) -> None:
+        newest = next(iter(self._loaded()), None)
+        if newest is not None and newest.kind is None:
+            return self._keep_raw(newest, word, bang)
+        owner, option = self._owner(word)
+        if owner is None or option is None:
+            if newest is None:
+                hint = _owners(word.text)
+                if hint:
+                    raise RuleError(f"{word.text} needs {hint}", word)
+                newest = _Clause(None, "", word)
+                self.clauses.append(newest)
+            newest.kind = None
+            return self._keep_raw(newest, word, bang)
+        first = self.i
+        old_bang, values = self._values(option, word)
+        owner.raw += [*(["!"] if bang else []), word.raw, *(w.raw for w in self.words[first : self.i])]
+        owner.add(option, bang is not None or old_bang, values, word, self.family)
+        return None
+
+    def _owner(self, word: Word) -> tuple[_Clause | None, Option | None]:
+        loaded = [c for c in self._loaded() if c.kind is not None]
+        for clause in loaded:
+            option = clause.kind.names.get(word.text)  # type: ignore[arg-type]
+            if option:
+                return clause, option
+        begun = [
+            (c, o)
+            for c in loaded
+            for n, o in c.kind.names.items()  # type: ignore[arg-type]
+            if n.startswith(word.text) and word.text.startswith("--")
+        ]
+        if len({id(o) for _, o in begun}) == 1:
+            return begun[0]
+        if begun:
+            names = ", ".join(dict.fromkeys(o.name for _, o in begun))
+            raise RuleError(f"{word.text} is short for more than one option: {names}", word)
+        protocol = self.basic.given.get("p")
+        name = {"ipv6-icmp": "icmp6"}.get(protocol.value, protocol.value) if protocol and not protocol.inverted else ""
+        kind = find_match(name) if name and all(c.name != name for c in self.clauses) else None
+        if kind is None or word.text not in {n[: len(word.text)] for n in kind.names}:
+            return None, None
+        self.clauses.append(_Clause(kind, name, word))
+        return self._owner(word)
+
+    def _keep_raw(self, clause: _Clause, word: Word, bang: Word | None) -> None:
+        """An option that nobody knows: its words are kept up to the next option."""
+        clause.raw += ["!", word.raw] if bang else [word.raw]
+        while self.i < len(self.words):
+            following = self.words[self.i]
+            if following.is_option() or (following.text == "!" and not following.quoted):
+                break
+            clause.raw.append(following.raw)
+            self.i += 1
+
+    def _parameters(self) -> list[Parameters]:
+        """One for each pair of the listed sources and destinations, in iptables' order."""
+        combinations = [dict(self.basic.given)]
+        for key, settings in sorted(self.lists.items(), reverse=True):
+            if key in self.basic.given:
+                raise RuleError(f"-{key} given twice", settings[0] and self.basic.values[key])
+            combinations = [{**c, key: s} for c in combinations for s in settings]
+        try:
+            return [Parameters.build(given, self.family) for given in combinations]
+        except OptionError as e:
+            raise RuleError(e.message, next(iter(self.basic.values.values()), None)) from None
+
+
+def _owners(option: str) -> str:
+    """What a rule must say before ``option`` can be used, in words; empty when no extension has it."""
+    names = [p.stem for p in sorted((Path(__file__).parent / "matches").glob("[a-z]*.py"))]
+    owners = [m for m in map(find_match, names) if m and option in m.names]
+    protocols = [f"-p {m.name}" for m in owners if m.name in m.protocols]
+    return " or ".join((protocols or [f"-m {m.name} before it" for m in owners])[:3])

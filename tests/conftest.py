@@ -1,0 +1,67 @@
+import difflib
+import os
+from collections import Counter
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.namespace import why_not
+
+ROOT = Path(__file__).parent.parent
+KERNEL_TESTS = Path(__file__).parent / "kernel"
+Golden = Callable[[str | Path, str], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update", action="store_true", help="write what the program prints now into the golden files")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if KERNEL_TESTS in item.path.parents:
+            item.add_marker("kernel")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("kernel") and (reason := why_not()):
+        if os.environ.get("IPTEXPLAIN_REQUIRE_KERNEL") == "1":
+            pytest.fail(f"this test must run here but cannot: {reason}", pytrace=False)
+        pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+    yield
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "kernel" in report.keywords]
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"kernel: {count} {'test' if count == 1 else 'tests'} skipped: {reason}")
+
+
+@pytest.fixture
+def update(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--update"))
+
+
+@pytest.fixture
+def golden(update: bool) -> Golden:
+    """golden(path, text): text must be what the file at path holds; a relative path starts at the top of the tree."""
+
+    def compare(path: str | Path, text: str) -> None:
+        file = ROOT / path
+        if update:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+            return
+        name = str(path)
+        if not file.exists():
+            pytest.fail(f"there is no golden {name}; --update writes it", pytrace=False)
+        expected = file.read_bytes().decode()
+        if text != expected:
+            lines = difflib.unified_diff(
+                expected.splitlines(), text.splitlines(), f"{name} (golden)", f"{name} (now)", lineterm=""
+            )
+            pytest.fail("\n".join(lines) or f"{name}: only line ends differ", pytrace=False)
+
+    return compare
