@@ -12,7 +12,8 @@ import jinja2
 from iptexplain.rules.answer import Backend
 from iptexplain.rules.extension import Extension, Match, Target
 from iptexplain.rules.find import UnknownMatch, UnknownTarget
-from iptexplain.rules.model import Jump, Rule, Verdict
+from iptexplain.rules.model import Jump, Place, Rule, Verdict
+from iptexplain.rules.parameters import Parameters
 from iptexplain.rules.values import Range
 
 
@@ -28,7 +29,10 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    env.filters.update(ports=ports, listed=listed, either=either, phrase=phrase, said=said, interface=interface)
+    env.filters.update(
+        ports=ports, listed=listed, either=either, phrase=phrase, said=said, interface=interface, code=code, lines=lines,
+        place=place, at=at, side=side, count=count, sentence=sentence, sentence_start=sentence_start, lower_first=lower_first,
+    )  # fmt: skip
     return env
 
 
@@ -62,35 +66,88 @@ def said(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
+def code(text: Any) -> str:
+    """Text from a dump in code marks: safe in Markdown and on a terminal."""
+    return f"`{said(str(text)).replace('`', chr(39))}`"
+
+
+def lines(numbers: Iterable[int]) -> str:
+    """``line 6`` or ``lines 6, 7 and 9 to 12``."""
+    runs: list[list[int]] = []
+    for n in sorted(set(numbers)):
+        if runs and n == runs[-1][-1] + 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    texts = [
+        f"{r[0]} to {r[-1]}" if len(r) > 2 else " and ".join(map(str, r)) if len(runs) == 1 else ", ".join(map(str, r))
+        for r in runs
+    ]
+    many = len(runs) > 1 or len(runs[0]) > 1
+    return f"line{'s' if many else ''} {listed(texts)}"
+
+
+def place(where: Place | str | None) -> str:
+    """A rule or a policy with its line: ``filter `DOCKER` rule 2 (line 31)``."""
+    if not isinstance(where, Place):
+        return f"the kernel ({where})" if where else "no rule"
+    if where.rule == "policy":
+        return f"the policy of {where.table} {code(where.chain)}" + (f" (line {where.line})" if where.line else "")
+    return f"{where.table} {code(where.chain)} rule {where.rule} (line {where.line})"
+
+
+def at(where: Place | None) -> str:
+    """``line 31``, for what has been named already."""
+    return f"line {where.line}" if where else "no rule of it"
+
+
+def side(name: str) -> str:
+    """One side of the matrix: a bridge in code marks, ``host`` and ``outside`` as words."""
+    return {"host": "the host", "outside": "outside"}.get(name) or code(name)
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """``1 rule``, ``2 rules``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def sentence_start(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def sentence(text: str) -> str:
+    """With a capital and a full stop."""
+    return sentence_start(text) + ("" if text.endswith(".") else ".")
+
+
 def phrase(extension: Extension) -> str:
     """The words of one match or target; empty for what says nothing about packets (a comment)."""
     lines = [said(line.strip()) for line in _template(extension).render(**_context(extension)).splitlines()]
     return listed([line for line in lines if line])
 
 
+SPECIAL: dict[type[Extension], str] = {
+    Parameters: "rules/parameters.j2",
+    Verdict: "rules/verdict.j2",
+    Jump: "rules/jump.j2",
+    UnknownMatch: "rules/unknown.j2",
+    UnknownTarget: "rules/unknown_target.j2",
+}
+"""The templates of what is no extension of iptables."""
+
+
 def _template(extension: Extension) -> jinja2.Template:
     folder = "matches" if isinstance(extension, Match) else "targets"
-    special = {Verdict: "verdict", Jump: "jump", UnknownMatch: "unknown", UnknownTarget: "unknown_target"}
-    stem = extension.name.lower().replace("-", "_") if type(extension) not in special else ""
-    name = (
-        f"{folder}/{stem}.j2"
-        if stem and stem != "parameters"
-        else f"rules/{special.get(type(extension), 'parameters')}.j2"
-    )  # type: ignore[call-overload]
-    return environment().get_template(name)
+    stem = extension.name.lower().replace("-", "_")
+    return environment().get_template(SPECIAL.get(type(extension)) or f"{folder}/{stem}.j2")
 
 
 def _context(extension: Extension) -> dict[str, Any]:
-    own = (
-        {"name": extension.given_name, "raw": extension.raw}
-        if isinstance(extension, UnknownMatch | UnknownTarget)
-        else {}
-    )
-    if isinstance(extension, Verdict):
-        own = {"word": extension.word}
-    if isinstance(extension, Jump):
-        own = {"chain": extension.chain, "goto": extension.goto}
-    return {**extension.words(), **own, "it": extension}
+    return {**extension.words(), "it": extension}
 
 
 def conditions(rule: Rule) -> str:

@@ -44,15 +44,9 @@ class Network(NamedTuple):
     def is_host(self) -> bool:
         return self.prefix == BITS[self.family]
 
-    def __contains__(self, other: object) -> bool:
-        """Whether an Address, or every address of a Network, lies in this one."""
-        if isinstance(other, Network):
-            return (
-                other.family == self.family
-                and other.mask & self.mask == self.mask
-                and other.number & self.mask == self.number
-            )
-        return isinstance(other, Address) and other.family == self.family and other.number & self.mask == self.number
+    def covers(self, address: Address) -> bool:
+        """Whether ``address`` lies in this network."""
+        return address.family == self.family and address.number & self.mask == self.number
 
     def __str__(self) -> str:
         address = format_address(self.family, self.number)
@@ -106,7 +100,7 @@ class NetworkKind(Kind):
         return to_network(text, family)
 
     def contains(self, value: Network, actual: Address) -> bool:
-        return actual in value
+        return value.covers(actual)
 
     def as_set(self, value: Network) -> tuple[Interval, ...]:
         if value.prefix is None:
@@ -119,3 +113,43 @@ class AddressKind(Kind):
 
     def parse(self, text: str, family: Family) -> Address:
         return to_address(text, family)
+
+
+class PrefixLength(Kind):
+    """How many leading bits of an address count: a number, or a mask such as 255.255.255.0."""
+
+    def parse(self, text: str, family: Family) -> int:
+        prefix = to_network(f"{format_address(family, 0)}/{text}", family).prefix
+        if prefix is None:
+            raise OptionError(f"mask '{text}' is not a prefix")
+        return prefix
+
+
+class HostNetwork(NamedTuple):
+    """A network as it was written: by one address of it, whose host bits are kept."""
+
+    address: Address
+    network: Network
+
+    def __str__(self) -> str:
+        return str(self.address) if self.network.is_host else f"{self.address}/{self.network.prefix}"
+
+
+class HostNetworkKind(Kind):
+    """``ADDRESS[/PREFIX or /MASK]``, saved with its host bits (XTTYPE_HOSTMASK); ``prefixed``: also with /32 or /128."""
+
+    def __init__(self, prefixed: bool = False) -> None:
+        self.prefixed = prefixed
+
+    def parse(self, text: str, family: Family) -> HostNetwork:
+        word = text.partition("/")[0]
+        network = to_network(text, family)
+        if network.prefix is None:  # libxtables takes such a mask for a full one
+            network = to_network(word, family)
+        return HostNetwork(to_address(word, family), network)
+
+    def save(self, value: HostNetwork) -> str:
+        return f"{value.address}/{value.network.prefix}" if self.prefixed else str(value)
+
+    def contains(self, value: HostNetwork, actual: Address) -> bool:
+        return value.network.covers(actual)

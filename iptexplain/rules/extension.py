@@ -69,6 +69,8 @@ class Extension:
     options: ClassVar[tuple[Option, ...]] = ()
     needs: ClassVar[tuple[str, ...]] = ()
     """Groups of options of which one must be given."""
+    needs_any: ClassVar[bool] = False
+    """Whether at least one option must be given."""
     protocols: ClassVar[frozenset[str]] = frozenset()
     """The rule must say ``-p`` one of these (not inverted); empty: any rule."""
     families: ClassVar[tuple[Family, ...]] = (4, 6)
@@ -104,12 +106,21 @@ class Extension:
         return next(o for o in cls.options if o.key == key)
 
     @classmethod
+    def take(cls, given: dict[str, Setting], setting: Setting) -> None:
+        """Take one option into ``given``, in the order of the rule; raises OptionError when it stands there already."""
+        if setting.option.key in given:
+            raise OptionError("given twice")
+        given[setting.option.key] = setting
+
+    @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:
         """Turn options that are only another way of writing (``--syn``) into the real ones, in place; may raise OptionError."""
 
     @classmethod
     def build(cls, given: dict[str, Setting], family: Family) -> Self:
         """The extension with the options ``given`` (key → setting); raises OptionError for what iptables refuses."""
+        if cls.needs_any and not given:
+            raise OptionError(f"{cls.name}: one of {', '.join(o.name for o in cls.options)} must be given")
         cls.complete(given, family)
         for option in cls.options:
             if option.key not in given:
@@ -172,7 +183,7 @@ class Extension:
         )
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.settings == other.settings  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.settings == other.settings
 
     def __hash__(self) -> int:
         return hash((type(self), self.settings))
@@ -184,6 +195,9 @@ class Extension:
 class Match(Extension):
     """A condition of a rule (``-m NAME …``)."""
 
+    reads_header: ClassVar[bool] = False
+    """It reads the transport protocol's header: fragments after the first have none, and never match."""
+
     __slots__ = ()
 
     def save(self, backend: Backend) -> str:
@@ -191,15 +205,21 @@ class Match(Extension):
         return f"-m {self.name} {options}" if options else f"-m {self.name}"
 
     def answer(self, packet: Packet) -> Answer:
-        """Whether ``packet`` meets the condition: every option's field is held against its value."""
+        """Whether ``packet`` meets the condition: all of the options hold."""
+        if self.reads_header and packet.field("fragment") is True:
+            return Answer.NO
         result = Answer.YES
-        for option, value, inverted in self.settings:
-            actual = packet.field(option.field) if option.field else Answer.UNKNOWN
-            if actual is Answer.UNKNOWN or option.kind is None:
-                result &= Answer.UNKNOWN
-            else:
-                result &= Answer.of(option.kind.contains(value, actual) != inverted)
+        for setting in self.settings:
+            result &= self.holds(setting, packet)
         return result
+
+    def holds(self, setting: Setting, packet: Packet) -> Answer:
+        """Whether ``packet`` meets one option (``!`` included): the option's field is held against its value."""
+        option, value, inverted = setting
+        actual = packet.field(option.field) if option.field else Answer.UNKNOWN
+        if actual is Answer.UNKNOWN or option.kind is None:
+            return Answer.UNKNOWN
+        return Answer.of(option.kind.contains(value, actual) != inverted)
 
 
 class Target(Extension):

@@ -20,8 +20,12 @@ class UnknownMatch(Match):
         super().__init__()
         self.given_name, self.raw = given_name, raw
 
-    def save(self, backend: Backend) -> str:
+    def clause(self) -> str:
+        """The clause as it stands in the dump."""
         return " ".join(filter(None, (f"-m {self.given_name}" if self.given_name else "", self.raw)))
+
+    def save(self, backend: Backend) -> str:
+        return self.clause()
 
     def save_options(self, backend: Backend) -> str:
         return self.raw
@@ -47,8 +51,12 @@ class UnknownTarget(Target):
         super().__init__()
         self.given_name, self.raw = given_name, raw
 
-    def save(self, backend: Backend) -> str:
+    def clause(self) -> str:
+        """The clause as it stands in the dump."""
         return " ".join(filter(None, (f"-j {self.given_name}", self.raw)))
+
+    def save(self, backend: Backend) -> str:
+        return self.clause()
 
     def save_options(self, backend: Backend) -> str:
         return self.raw

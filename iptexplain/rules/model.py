@@ -36,6 +36,7 @@ class Counters(NamedTuple):
 class Verdict(Target):
     """ACCEPT, DROP, RETURN or QUEUE: decided by netfilter itself, no extension."""
 
+    name = "verdict"
     __slots__ = ("word",)
 
     def __init__(self, word: str) -> None:
@@ -55,6 +56,7 @@ class Verdict(Target):
 class Jump(Target):
     """To a user chain: ``-j`` comes back after it, ``-g`` (goto) returns to where this chain was called from."""
 
+    name = "jump"
     __slots__ = ("chain", "goto")
 
     def __init__(self, chain: str, goto: bool = False) -> None:

@@ -8,7 +8,11 @@ from iptexplain.errors import OptionError
 from iptexplain.rules.addresses import Address, to_address
 from iptexplain.rules.answer import Packet
 from iptexplain.rules.extension import Target
-from iptexplain.rules.values import Family, Kind, Range, to_port
+from iptexplain.rules.model import Rule
+from iptexplain.rules.values import Family, Kind, Number, Range, to_port
+
+PORT_PROTOCOLS = ("tcp", "udp", "sctp", "dccp", "icmp")
+"""A rule that gives ports names one of these (libxt_NAT.c: icmp too, but not ipv6-icmp; it ignores a ``!``)."""
 
 
 class NatRange(NamedTuple):
@@ -35,23 +39,34 @@ class NatRangeKind(Kind):
     def parse(self, text: str, family: Family) -> NatRange:
         addresses, ports = _split(text, family)
         first, dash, last = addresses.partition("-")
-        low = to_address(first, family) if first else None
-        high = to_address(last, family) if dash else low
-        if low and high and high.number < low.number:
-            raise OptionError(f"address range '{addresses}' is out of order")
+        low = _address(first, family) if addresses or ports is None else None
+        high = _address(last, family) if dash else low
         return NatRange(low, high, *self._ports(ports))
 
     def _ports(self, text: str | None) -> tuple[Range | None, int | None]:
         if text is None:
             return None, None
+        if not text[:1].isdecimal():
+            port = to_port(text)
+            return Range(port, port), None
         span, slash, base = text.partition("/")
         first, dash, last = span.partition("-")
-        ports = Range(to_port(first), to_port(last) if dash else to_port(first))
+        low = _PORT.parse(first, 4)
+        ports = Range(low, _PORT.parse(last, 4) if dash else low)
         if ports.low > ports.high:
             raise OptionError(f"port range '{span}' is out of order")
-        if slash and not self.shifted:
-            raise OptionError(f"'{text}': only DNAT shifts ports")
-        return ports, to_port(base) if slash else None
+        return ports, self._base(base, text) if slash else None
+
+    def _base(self, base: str, text: str) -> int:
+        """SNAT and MASQUERADE read a base and forget it: iptables-save prints 0."""
+        if "-" not in text:
+            raise OptionError(f"'{text}': only a range of ports can be counted from a port")
+        port = _PORT.parse(base, 4) if base.isdecimal() else to_port(base)
+        if not self.shifted:
+            return 0
+        if not port:
+            raise OptionError(f"'{text}': a range cannot be counted from port 0")
+        return port
 
     def save(self, value: NatRange) -> str:
         text = "" if value.first is None else str(value.first)
@@ -65,30 +80,56 @@ class NatRangeKind(Kind):
         return f"{text}:{ports}" + (f"/{value.base}" if value.base is not None else "")
 
 
+class NatPorts(NatRangeKind):
+    """The value of --to-ports: ``PORT[-PORT]``, a NatRange without addresses."""
+
+    def parse(self, text: str, family: Family) -> NatRange:
+        return NatRange(None, None, *self._ports(text))
+
+    def save(self, value: NatRange) -> str:
+        return super().save(value)[1:]
+
+
+_PORT = Number(0, 65535)
+
+
+def _address(text: str, family: Family) -> Address:
+    """An address written in full (inet_pton)."""
+    if family == 4 and sum(map(bool, text.split("."))) != 4:
+        raise OptionError(f"'{text}' is not an IPv4 address")
+    return to_address(text, family)
+
+
 def _split(text: str, family: Family) -> tuple[str, str | None]:
-    """The addresses and the ports."""
-    if family == 4:
-        addresses, colon, ports = text.partition(":")
-    elif text.startswith("["):
-        addresses, _, rest = text[1:].partition("]")
+    """The addresses and the ports. Without brackets, more than one colon makes it an IPv6 address."""
+    if "[" in text and family == 6:
+        addresses, closed, rest = text.partition("[")[2].partition("]")
+        if not closed:
+            raise OptionError(f"'{text}': the bracket is not closed")
         colon, ports = rest[:1], rest[1:]
-    elif text.startswith(":") and not text.startswith("::"):
-        addresses, colon, ports = "", ":", text[1:]
+    elif text.count(":") == 1:
+        addresses, colon, ports = text.partition(":")
     else:
         addresses, colon, ports = text, "", ""
     return addresses, ports if colon else None
 
 
 class NatTarget(Target):
-    """A target of the nat table: it is asked for the first packet of a connection, and the kernel remembers its answer."""
+    """A target of the nat table: asked for the first packet of a connection, and the kernel remembers its answer."""
 
     verdict = "ACCEPT"
     tables = frozenset({"nat"})
-    manip: ClassVar[Literal["src", "dst"]]
-    """Which end of the packet is rewritten."""
+    manip: ClassVar[Literal["src", "dst"] | None] = None
+    """Which end of the packet is rewritten; None: the hook decides (NETMAP)."""
 
     __slots__ = ()
 
+    def refuse(self, rule: Rule, table: str, family: Family) -> str | None:
+        given = [s for s in self.settings if isinstance(s.value, NatRange) and s.value.ports]
+        if given and rule.parameters.value("p") not in PORT_PROTOCOLS:
+            return f"{given[0].option.name} with a port needs -p tcp, udp, sctp or dccp"
+        return super().refuse(rule, table, family)
+
     def translation(self, packet: Packet) -> NatRange:
-        """What the kernel may choose from for ``packet``; addresses of None: chosen by the kernel or kept (see the target)."""
+        """What the kernel may choose from for ``packet``; no address: chosen by the kernel or kept (see the target)."""
         raise NotImplementedError(type(self).__name__)

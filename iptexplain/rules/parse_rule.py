@@ -14,7 +14,28 @@ from iptexplain.rules.values import Family
 from iptexplain.rules.words import Word
 
 OUT_OF_TREE = frozenset(
-    ["ACCOUNT", "CHAOS", "DELUDE", "DHCPMAC", "DNETMAP", "ECHO", "FLOWOFFLOAD", "FULLCONENAT", "IMQ", "IPMARK", "LOGMARK", "MIRROR", "PROTO", "RAWDNAT", "RAWSNAT", "ROUTE", "RTPENGINE", "SYSRQ", "TARPIT", "XOR"]
+    [
+        "ACCOUNT",
+        "CHAOS",
+        "DELUDE",
+        "DHCPMAC",
+        "DNETMAP",
+        "ECHO",
+        "FLOWOFFLOAD",
+        "FULLCONENAT",
+        "IMQ",
+        "IPMARK",
+        "LOGMARK",
+        "MIRROR",
+        "PROTO",
+        "RAWDNAT",
+        "RAWSNAT",
+        "ROUTE",
+        "RTPENGINE",
+        "SYSRQ",
+        "TARPIT",
+        "XOR",
+    ]
 )
 """Targets from outside iptables that are used without options: not taken for a chain that is missing."""
 
@@ -38,7 +59,7 @@ class _Clause:
 
     def add(self, option: Option, inverted: bool, values: Sequence[Word], at: Word, family: Family) -> None:
         try:
-            add_setting(self.given, option, inverted, [w.text for w in values], family)
+            add_setting(self.kind or Extension, self.given, option, inverted, [w.text for w in values], family)
         except OptionError as e:
             raise RuleError(f"{at.text}: {e.message}", values[0] if values else at) from None
         self.values[option.key] = at
@@ -54,16 +75,18 @@ class _Clause:
 
 
 def add_setting(
-    given: dict[str, Setting], option: Option, inverted: bool, values: Sequence[str], family: Family
+    kind: type[Extension],
+    given: dict[str, Setting],
+    option: Option,
+    inverted: bool,
+    values: Sequence[str],
+    family: Family,
 ) -> None:
-    """Read one option's words into ``given``; raises OptionError."""
-    key = option.key
-    if key in given:
-        raise OptionError("given twice")
+    """Read one option of ``kind`` from its words into ``given``; raises OptionError."""
     if inverted and not option.invert:
         raise OptionError("cannot be inverted with !")
     value = option.kind.parse(values[0] if len(values) == 1 else " ".join(values), family) if option.kind else True
-    given[key] = Setting(option, value, inverted)
+    kind.take(given, Setting(option, value, inverted))
 
 
 class ParsedRule:
@@ -88,7 +111,7 @@ class ParsedRule:
         self.matches: list[Match] = [c.build(family) for c in self.clauses]  # type: ignore[misc]
         self.target: Target | None = self.verdict
         if self.target_clause:
-            self.target = self.target_clause.build(family)  # type: ignore[assignment]
+            self.target = self.target_clause.build(family)
 
     # -- one option after the other
 
@@ -136,7 +159,7 @@ class ParsedRule:
 
     def _values(self, option: Option, word: Word) -> tuple[bool, list[Word]]:
         """The words of the option's value, and whether a ``!`` stands before them, where old iptables wanted it."""
-        if option.kind is None:
+        if option.kind is None or (option.kind.optional and self._at_option()):
             return False, []
         first = self._next(word, "a value")
         old_bang = first.text == "!" and not first.quoted and option.invert
@@ -146,6 +169,11 @@ class ParsedRule:
             first,
             *(self._next(word, f"{option.kind.words} values") for _ in range(option.kind.words - 1)),
         ]
+
+    def _at_option(self) -> bool:
+        """Whether no value can follow here: an option or a ``!`` does, or nothing."""
+        following = self.words[self.i] if self.i < len(self.words) else None
+        return following is None or following.is_option() or (following.text == "!" and not following.quoted)
 
     def _parameter(self, option: Option, inverted: bool, word: Word) -> None:
         old_bang, values = self._values(option, word)
@@ -211,15 +239,15 @@ class ParsedRule:
         return None
 
     def _owner(self, word: Word) -> tuple[_Clause | None, Option | None]:
-        loaded = [c for c in self._loaded() if c.kind is not None]
+        loaded = self._loaded()
         for clause in loaded:
-            option = clause.kind.names.get(word.text)  # type: ignore[arg-type]
+            option = clause.kind.names.get(word.text) if clause.kind else None
             if option:
                 return clause, option
         begun = [
             (c, o)
             for c in loaded
-            for n, o in c.kind.names.items()  # type: ignore[arg-type]
+            for n, o in (c.kind.names.items() if c.kind else ())
             if n.startswith(word.text) and word.text.startswith("--")
         ]
         if len({id(o) for _, o in begun}) == 1:
@@ -228,7 +256,11 @@ class ParsedRule:
             names = ", ".join(dict.fromkeys(o.name for _, o in begun))
             raise RuleError(f"{word.text} is short for more than one option: {names}", word)
         protocol = self.basic.given.get("p")
-        name = {"ipv6-icmp": "icmp6"}.get(protocol.value, protocol.value) if protocol and not protocol.inverted else ""
+        name = (
+            {"ipv6-icmp": "icmp6", "mobility-header": "mh"}.get(protocol.value, protocol.value)
+            if protocol and not protocol.inverted
+            else ""
+        )
         kind = find_match(name) if name and all(c.name != name for c in self.clauses) else None
         if kind is None or word.text not in {n[: len(word.text)] for n in kind.names}:
             return None, None
@@ -238,11 +270,8 @@ class ParsedRule:
     def _keep_raw(self, clause: _Clause, word: Word, bang: Word | None) -> None:
         """An option that nobody knows: its words are kept up to the next option."""
         clause.raw += ["!", word.raw] if bang else [word.raw]
-        while self.i < len(self.words):
-            following = self.words[self.i]
-            if following.is_option() or (following.text == "!" and not following.quoted):
-                break
-            clause.raw.append(following.raw)
+        while not self._at_option():
+            clause.raw.append(self.words[self.i].raw)
             self.i += 1
 
     def _parameters(self) -> list[Parameters]:

@@ -222,7 +222,7 @@ class TableParser:
                 values = words[i + 1 : i + 1 + count]
                 if len(values) < count or "!" in values or (kind is Parameters and count and "," in values[0]):
                     return None
-                add_setting(given, option, inverted, values, self.family)  # type: ignore[arg-type]
+                add_setting(kind, given, option, inverted, values, self.family)  # type: ignore[arg-type]
                 i += 1 + count
             return kind.build(given, self.family)  # type: ignore[arg-type]
         except (OptionError, IndexError):

@@ -13,15 +13,10 @@ def save_rule(rule: Rule, backend: Backend = Backend.NFT) -> str:
     parts = [f"-A {rule.chain}"]
     if rule.parameters.settings:
         parts.append(rule.parameters.save_options(backend))
-    matches = _merged(rule.matches) if backend is Backend.NFT else rule.matches
-    parts += [m.save(backend) for m in matches]
+    parts += [m.save(backend) for m in rule.matches]
     if rule.target is not None:
         parts.append(rule.target.save(backend))
     return " ".join(parts)
-
-
-def _merged(matches):  # type: ignore[no-untyped-def]
-    return matches
 
 
 def save_table(table: Table, backend: Backend) -> Iterator[str]:

@@ -13,9 +13,10 @@ Interval = tuple[int, int]
 
 
 class Kind:
-    """What an option can hold. ``words`` is how many words of the rule it takes."""
+    """What an option can hold. ``words`` is how many words of the rule it takes; ``optional``: it may be left out."""
 
     words = 1
+    optional = False
 
     def parse(self, text: str, family: Family) -> Any:
         """The typed value of ``text`` (the words joined by a space); raises OptionError with a sentence."""
@@ -87,18 +88,30 @@ class Range(NamedTuple):
 
 
 class NumberRange(Kind):
-    """``LOW:HIGH`` or one number; an end that is left out is the limit. ``sep`` is the character between the two."""
+    """``LOW:HIGH`` or one number; an end that is left out is the limit. ``sep`` is the character between the two.
 
-    def __init__(self, low: int = 0, high: int = 0xFFFFFFFF, sep: str = ":") -> None:
-        self.low, self.high, self.sep = low, high, sep
+    ``ordered``: a range whose ends are the wrong way round is refused, else it contains nothing.
+    """
+
+    noun = "range"
+
+    def __init__(self, low: int = 0, high: int = 0xFFFFFFFF, sep: str = ":", ordered: bool = True) -> None:
+        self.low, self.high, self.sep, self.ordered = low, high, sep, ordered
 
     def parse(self, text: str, family: Family) -> Range:
         first, sep, last = text.partition(self.sep)
-        low = to_int(first) if first or not sep else self.low
-        high = (to_int(last) if last else self.high) if sep else low
-        if not self.low <= low <= high <= self.high:
-            raise OptionError(f"range '{text}' is out of order or out of {self.low}-{self.high}")
+        low = self.end(first) if first or not sep else self.low
+        high = (self.end(last) if last else self.high) if sep else low
+        if low > high and self.ordered:
+            raise OptionError(f"{self.noun} '{text}' is out of order")
         return Range(low, high)
+
+    def end(self, text: str) -> int:
+        """One end of the range."""
+        value = to_int(text)
+        if not self.low <= value <= self.high:
+            raise OptionError(f"{text} is out of range {self.low}-{self.high}")
+        return value
 
     def save(self, value: Range) -> str:
         return str(value.low) if value.low == value.high else f"{value.low}{self.sep}{value.high}"
@@ -107,7 +120,7 @@ class NumberRange(Kind):
         return value.low <= actual <= value.high
 
     def as_set(self, value: Range) -> tuple[Interval, ...]:
-        return (tuple(value),)  # type: ignore[return-value]
+        return ((value.low, value.high),) if value.low <= value.high else ()
 
 
 def to_int(text: str) -> int:
@@ -142,28 +155,33 @@ def to_port(text: str) -> int:
 class PortRange(NumberRange):
     """A port or ``FIRST:LAST``, by number or service name."""
 
-    def __init__(self, sep: str = ":") -> None:
-        super().__init__(0, 65535, sep)
+    noun = "port range"
 
-    def parse(self, text: str, family: Family) -> Range:
-        first, sep, last = text.partition(self.sep)
-        low = to_port(first) if first or not sep else 0
-        high = (to_port(last) if last else 65535) if sep else low
-        if low > high:
-            raise OptionError(f"port range '{text}' is out of order or out of 0-65535")
-        return Range(low, high)
+    def __init__(self, sep: str = ":", ordered: bool = True) -> None:
+        super().__init__(0, 65535, sep, ordered)
+
+    def end(self, text: str) -> int:
+        return to_port(text)
 
 
 class PortList(Kind):
-    """Up to fifteen ports, a range counting as two (xt_multiport)."""
+    """Up to fifteen ports, a range counting as two (xt_multiport). Both ends of a range are given, and they differ."""
 
     _port = PortRange()
 
     def parse(self, text: str, family: Family) -> tuple[Range, ...]:
-        ports = tuple(self._port.parse(word, family) for word in text.split(","))
-        if sum(1 if ":" not in word else 2 for word in text.split(",")) > 15:
+        ports = tuple(self._one(word) for word in text.split(","))
+        if len(ports) + text.count(":") > 15:
             raise OptionError("too many ports: fifteen at most, a range counts as two")
         return ports
+
+    def _one(self, text: str) -> Range:
+        first, colon, last = text.partition(":")
+        low = to_port(first)
+        high = to_port(last) if colon else low
+        if colon and low >= high:
+            raise OptionError(f"port range '{text}' is out of order")
+        return Range(low, high)
 
     def save(self, value: tuple[Range, ...]) -> str:
         return ",".join(self._port.save(r) for r in value)
@@ -208,14 +226,16 @@ class Mark(Kind):
 
 
 class Choice(Kind):
-    """One of a few words. ``words_of`` maps what may be written to what is saved."""
+    """One of a few words. ``aliases``: what else may be written for them; ``any_case``: in capitals or not."""
 
-    def __init__(self, *names: str, **aliases: str) -> None:
-        self.names = {**{n: n for n in names}, **aliases}
+    def __init__(self, *names: str, any_case: bool = False, **aliases: str) -> None:
+        known = {**{n: n for n in names}, **aliases}
+        self.any_case = any_case
+        self.names = {k.lower(): n for k, n in known.items()} if any_case else known
 
     def parse(self, text: str, family: Family) -> str:
         try:
-            return self.names[text]
+            return self.names[text.lower() if self.any_case else text]
         except KeyError:
             raise OptionError(f"'{text}' is none of {', '.join(dict.fromkeys(self.names.values()))}") from None
 
@@ -242,6 +262,21 @@ class Flags(Kind):
     def contains(self, value: tuple[str, ...], actual: Any) -> bool:
         """``actual`` is one name, or the collection of those that hold."""
         return actual in value if isinstance(actual, str) else any(a in value for a in actual)
+
+
+class ShortFlags(Flags):
+    """Flags whose names may be shortened: the first name that begins so is meant."""
+
+    def parse(self, text: str, family: Family) -> tuple[str, ...]:
+        wanted = {self._name(word) for word in text.split(",")}
+        return tuple(n for n in self.names if n in wanted)
+
+    def _name(self, word: str) -> str:
+        known = (*self.names, self.none) if self.none else self.names
+        name = next((n for n in known if word and n.startswith(word.upper())), None)
+        if name is None:
+            raise OptionError(f"'{word}' is none of {', '.join(known)}")
+        return name
 
 
 class InterfaceName(Kind):

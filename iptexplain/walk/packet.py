@@ -37,6 +37,8 @@ FIELDS: dict[str, Reader] = {
     "ctorigsrc": to_address, "ctorigdst": to_address, "ctorigsrcport": to_port, "ctorigdstport": to_port,
     "ctreplsrc": to_address, "ctrepldst": to_address, "ctreplsrcport": to_port, "ctrepldstport": to_port,
     "src_type": str.upper, "dst_type": str.upper, "mac_src": str.lower, "mac_dst": str.lower, "pkttype": str.lower,
+    "ipsec_in": _truth, "ipsec_out": _truth,
+    "hook": str.upper, "ctexpire": to_int, "helper": str, "uid": to_int, "gid": to_int,
     "tcp_options": to_int, "tcpmss": to_int, "spi": to_int, "realm": to_int, "cpu": to_int,
 }  # fmt: skip
 """The fields that rules speak of, with what reads each from text. Interfaces: "" is none (a packet of this host has no iif)."""
@@ -60,7 +62,7 @@ class Packet:
 
     __slots__ = ("fields",)
 
-    def __init__(self, fields: Mapping[str, Any]) -> None:
+    def __init__(self, fields: dict[str, Any]) -> None:
         self.fields = fields
 
     def field(self, name: str) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from iptexplain.errors import OptionError
-from iptexplain.rules.answer import Answer, Packet
 from iptexplain.rules.extension import Match, Option, Setting
 from iptexplain.rules.values import Family, Flags, Kind, Number, PortRange
 
@@ -37,6 +36,7 @@ class Tcp(Match):
     """
 
     name = "tcp"
+    reads_header = True
     protocols = frozenset({"tcp"})
     options = (
         Option("--sport", PortRange(), "sport", invert=True, aliases=("--source-port",)),
@@ -56,11 +56,6 @@ class Tcp(Match):
             value = (("FIN", "SYN", "RST", "ACK"), ("SYN",))
             given["tcp_flags"] = cls.setting("tcp_flags", value, given.pop("syn").inverted)
         drop_all_ports(given)
-
-    def answer(self, packet: Packet) -> Answer:
-        if packet.field("fragment") is True:
-            return Answer.NO
-        return super().answer(packet)
 
 
 def drop_all_ports(given: dict[str, Setting]) -> None:

@@ -1,0 +1,89 @@
+"""The commands. Each is a file of this folder, loaded when it is called; only here files are read, things printed, exits made."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from iptexplain.errors import DumpError, IptexplainError, ParseError
+
+DEFAULT = "explain"
+
+
+class Program(click.Group):
+    """A group that lists its folder, and takes what is no command for the DUMP of ``explain``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if not m.name.startswith("_"))
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in self.list_commands(ctx):
+            return None
+        command: click.Command = importlib.import_module(f"iptexplain.commands.{name}").command
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {o for p in self.get_params(ctx) for o in p.opts}
+        named = next((a for a in args if not a.startswith("-")), None)
+        if args[:1] and args[0] in own:
+            return super().parse_args(ctx, args)
+        if named not in self.list_commands(ctx) or args[0] != named:
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DumpError as e:
+            for error in e.errors:
+                click.echo(describe(error), err=True)
+            many = len(e.errors)
+            click.echo(f"{many} {'error' if many == 1 else 'errors'}: the dump was not read.", err=True)
+            ctx.exit(3)
+        except IptexplainError as e:
+            click.echo(f"iptexplain: {e.message}", err=True)
+            ctx.exit(2)
+        except BrokenPipeError:
+            sys.stderr.close()
+            ctx.exit(0)
+
+
+def describe(error: ParseError) -> str:
+    """``file:line: message``, the line, and a caret under the word."""
+    location = error.location
+    assert location is not None
+    said = printable(error.text)
+    column = len(printable(error.text[: location.column - 1])) if location.column else -1
+    lines = [f"{printable(location.file)}:{location.line}: {printable(error.message)}"]
+    if said:
+        lines.append(f"    {said}")
+    if said and column >= 0:
+        lines.append(f"    {' ' * column}^")
+    return "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """Text from a dump for a terminal: tabs as spaces, other control characters as escapes."""
+    return "".join(
+        c if c.isprintable() else " " if c == "\t" else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in text
+    )
+
+
+@click.group(
+    cls=Program,
+    invoke_without_command=False,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="iptexplain")
+def program() -> None:
+    """Explain iptables rules: an iptables-save dump in, a plain-language explanation out, Docker's rules first.
+
+    Without a command, DUMP is explained: iptables-save | iptexplain
+    """

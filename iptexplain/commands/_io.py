@@ -1,0 +1,90 @@
+"""What the commands share: reading a DUMP, and printing a document in the format that was asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from iptexplain.errors import UsageError
+from iptexplain.explain.situation import Situation
+from iptexplain.explain.words import environment
+from iptexplain.host.snapshot import SCHEMA, Snapshot, read_snapshot
+from iptexplain.outputs.markdown import markdown
+from iptexplain.outputs.text import text
+from iptexplain.rules.values import Family
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def dump_argument(function: F) -> F:
+    """The argument DUMP, a file or ``-``."""
+    return click.argument("dump", required=False, default="-", metavar="[DUMP]")(function)
+
+
+def output_options(function: F) -> F:
+    """``-o`` and ``--color``."""
+    function = click.option(
+        "-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True,
+        help="The form of the answer.",
+    )(function)  # fmt: skip
+    return click.option(
+        "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
+        help="Bold headings; auto: on a terminal, unless NO_COLOR is set.",
+    )(function)  # fmt: skip
+
+
+def read_text(file: str) -> str:
+    """The text of a file, or of standard input for ``-``; bytes that are no UTF-8 are kept (surrogateescape)."""
+    if file == "-" and sys.stdin.isatty():
+        raise UsageError(
+            "no DUMP was named and standard input is a terminal: try 'iptables-save | iptexplain' or 'iptexplain FILE'"
+        )
+    try:
+        if file == "-":
+            data = sys.stdin.buffer.read()
+        else:
+            with open(file, "rb") as opened:
+                data = opened.read()
+    except OSError as e:
+        raise UsageError(f"{file}: {e.strerror or e}") from None
+    return data.decode("utf-8", "surrogateescape")
+
+
+def read(file: str) -> Snapshot:
+    """The snapshot or dump in a file; lines that were passed over are named on standard error."""
+    snapshot = read_snapshot(read_text(file), file)
+    for dump in snapshot.dumps:
+        if dump.ignored:
+            numbers = ", ".join(map(str, dump.ignored[:10])) + (" …" if len(dump.ignored) > 10 else "")
+            click.echo(f"note: {dump.file}: not iptables-save, passed over: line {numbers}", err=True)
+    return snapshot
+
+
+def situations(snapshot: Snapshot, family: Family | None = None) -> list[Situation]:
+    """One situation for each family that was given (or the one asked for)."""
+    return [Situation(snapshot, f) for f in snapshot.families if family in (None, f)]
+
+
+def show_json(answer: dict[str, Any]) -> None:
+    """One JSON object, with the schema's number first; text outside ASCII is escaped."""
+    click.echo(json.dumps({"schema": SCHEMA, **answer}, indent=2))
+
+
+def show(template: str, facts: dict[str, Any], output: str, color: str) -> None:
+    """A document from a template, as text for people or as Markdown."""
+    document = environment().get_template(f"documents/{template}.j2").render(**facts)
+    if output == "markdown":
+        click.echo(markdown(document), nl=False)
+        return
+    terminal = sys.stdout.isatty()
+    width = min(shutil.get_terminal_size().columns, 110) if terminal else None
+    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    bold = color == "always" or (color == "auto" and terminal and not plain)
+    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    click.echo(text(document, width, bold, ascii_only), nl=False, color=bold)

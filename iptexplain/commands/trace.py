@@ -1,0 +1,151 @@
+"""iptexplain trace"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from iptexplain.commands._io import dump_argument, output_options, read, read_text, show
+from iptexplain.errors import OptionError, UsageError
+from iptexplain.explain.situation import ARRIVED, UNPUBLISHED, Situation
+from iptexplain.explain.way import trace_facts, trace_json
+from iptexplain.host.endpoints import End, split_port
+from iptexplain.host.snapshot import Snapshot
+from iptexplain.host.topology import Assumption
+from iptexplain.rules.values import Family
+from iptexplain.walk.flows import Flows
+from iptexplain.walk.packet import read_fields
+from iptexplain.walk.trace import Trace
+
+FIELDS = {
+    "iif": ("-i", "Interface that it comes in by; none: made by this host."),
+    "oif": ("--oif", "Interface that it leaves by (else: the route's)."),
+    "src": ("-s", "Source address."),
+    "dst": ("-d", "Destination address."),
+    "proto": ("-p", "Protocol [tcp]."),
+    "sport": ("--sport", "Source port."),
+    "dport": ("--dport", "Destination port."),
+    "icmp_type": ("--icmp-type", "ICMP type, a number."),
+    "flags": ("--tcp-flags", "TCP flags that are set, such as SYN,ACK."),
+    "ctstate": ("--ctstate", "State of its connection: NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED."),
+    "mark": ("--mark", "Mark that it carries."),
+    "length": ("--length", "Length of the IP packet in bytes."),
+    "ttl": ("--ttl", "Time to live when it comes in."),
+}
+"""Packet field → its option."""
+
+
+def _field_options(function: Any) -> Any:
+    for name, (option, words) in reversed(FIELDS.items()):
+        function = click.option(option, name, metavar="VALUE", help=words)(function)
+    return function
+
+
+@click.command("trace")
+@dump_argument
+@click.option(
+    "--from",
+    "source",
+    metavar="END",
+    help="Who sends: ADDRESS[:PORT], CONTAINER, NETWORK, INTERFACE, host or internet.",
+)
+@click.option("--to", "target", metavar="END[:PORT]", help="Who is to get it, in the same words.")
+@_field_options
+@click.option("--set", "others", multiple=True, metavar="FIELD=VALUE", help="Any other field of the packet.")
+@click.option("--packets", metavar="FILE", help="Packets as JSON, one a line; one answer a line (with -o json).")
+@click.option("--exit-code", is_flag=True, help="Exit 1 when the packet does not arrive.")
+@click.option("--strict", is_flag=True, help="Exit 4 when the answer is unknown.")
+@output_options
+@click.pass_context
+def command(
+    ctx: click.Context, /, dump: str, source: str | None, target: str | None, others: tuple[str, ...], packets: str | None,
+    exit_code: bool, strict: bool, output: str, color: str, **fields: str | None,
+) -> None:  # fmt: skip
+    """One packet's way, rule by rule: the verdict, why, the rule that decides, and what would change it."""
+    snapshot = read(dump)
+    given = {k: v for k, v in fields.items() if v is not None}
+    for other in others:
+        name, equals, value = other.partition("=")
+        if not equals:
+            raise UsageError(f"--set {other}: write FIELD=VALUE")
+        given[name] = value
+    if packets:
+        _stream(snapshot, packets)
+        return
+    situation, way, notes = _one(snapshot, source, target, given)
+    if output == "json":
+        click.echo(json.dumps(trace_json(situation, way, notes), indent=2))
+    else:
+        show("trace", trace_facts(situation, way, notes), output, color)
+    kind = way.outcome.kind
+    if strict and kind == "unknown":
+        ctx.exit(4)
+    if exit_code and kind not in ARRIVED:
+        ctx.exit(1)
+
+
+def _one(
+    snapshot: Snapshot, source: str | None, target: str | None, given: dict[str, str]
+) -> tuple[Situation, Trace, tuple[Assumption, ...]]:
+    """The packet that the ends and the fields describe, traced."""
+    if not (source or "src" in given) or not (target or "dst" in given):
+        raise UsageError("say who sends and who is to get it: --from END --to END (or -s and -d with -i)")
+    situation = Situation(snapshot, _family(snapshot, source, target, given))
+    try:
+        typed = read_fields(given)
+    except OptionError as e:
+        raise UsageError(e.message) from None
+    start = situation.end(source or given["src"])
+    finish = situation.end(target or given["dst"])
+    start = start._replace(
+        address=typed.pop("src", start.address),
+        interface=typed.pop("iif", start.interface),
+        port=typed.pop("sport", start.port),
+    )
+    finish = finish._replace(address=typed.pop("dst", finish.address), port=typed.pop("dport", finish.port))
+    proto = typed.pop("proto", "tcp")
+    start = _same_bridge(situation, start, finish)
+    way = situation.probe(start, finish, proto, **typed)
+    notes = [*start.assumptions, *finish.assumptions]
+    if finish.port is None and proto in ("tcp", "udp", "sctp"):
+        notes.append(Assumption("port", {"port": UNPUBLISHED, "proto": proto}))
+    return situation, way, tuple(notes)
+
+
+def _same_bridge(situation: Situation, start: End, finish: End) -> End:
+    """From the host to somebody on a bridge, the kernel takes its address on that bridge as the source."""
+    if start.name == "host" and finish.interface:
+        own = situation.topology.source_for(finish.address, finish.interface)
+        return start._replace(address=own) if own else start
+    return start
+
+
+def _family(snapshot: Snapshot, source: str | None, target: str | None, given: dict[str, str]) -> Family:
+    texts = [split_port(t)[0] for t in (source, target) if t] + [given.get("src", ""), given.get("dst", "")]
+    if any(t.count(":") > 1 for t in texts):
+        return 6
+    return 4 if 4 in snapshot.families else 6
+
+
+def _stream(snapshot: Snapshot, file: str) -> None:
+    """One JSON object for each packet of ``file``, in order."""
+    flows: dict[int, tuple[Situation, Flows]] = {}
+    order: list[tuple[int, int]] = []
+    for number, line in enumerate(read_text(file).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            packet = json.loads(line)
+            family: Family = 6 if ":" in str(packet.get("src", "")) else 4
+            if family not in flows:
+                situation = Situation(snapshot, family)
+                flows[family] = (situation, Flows(situation.ruleset, situation.topology))
+            situation, walker = flows[family]
+            if packet.get("after") is not None:
+                packet["after"] = order[packet["after"]][1]
+            order.append((family, len(walker.traces)))
+            click.echo(json.dumps(trace_json(situation, walker.trace(packet))))
+        except (OptionError, ValueError, IndexError, KeyError) as e:
+            raise UsageError(f"{file}:{number}: {e}") from None

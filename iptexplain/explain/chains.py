@@ -1,0 +1,122 @@
+"""Chains rule by rule: for which packets, what happens, and what the rule is for."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from iptexplain.errors import UsageError
+from iptexplain.explain.situation import Situation
+from iptexplain.explain.words import action, conditions, environment, said
+from iptexplain.recognise.docker_chains import docker_chains
+from iptexplain.recognise.shape import Found
+from iptexplain.rules.model import Chain, Jump, Place, Rule, Table
+
+
+class Row(NamedTuple):
+    """A rule in words; ``purpose`` is what Docker wrote it for, empty for other rules; ``comment`` its own remark."""
+
+    place: Place
+    text: str
+    conditions: str
+    action: str
+    purpose: str
+    comment: str
+    counters: str | None
+
+
+class ChainView(NamedTuple):
+    """A chain in words; ``callers`` are the places that jump to it."""
+
+    table: str
+    chain: str
+    policy: str | None
+    line: int
+    rows: list[Row]
+    callers: list[Place]
+    is_docker: bool
+
+
+def chain_view(situation: Situation, table: Table, chain: Chain, only_foreign: bool = False) -> ChainView:
+    """``only_foreign``: leave out what Docker wrote."""
+    roles = situation.docker.roles.by_place
+    rows = []
+    for number, rule in enumerate(chain.rules, 1):
+        place = Place(table.name, chain.name, number, rule.line)
+        if not (only_foreign and place in roles):
+            rows.append(row(situation, place, rule, roles.get(place)))
+    callers = [
+        Place(table.name, c.name, n, r.line)
+        for c in table.chains.values()
+        for n, r in enumerate(c.rules, 1)
+        if isinstance(r.target, Jump) and r.target.chain == chain.name
+    ]
+    is_docker = (table.name, chain.name) in docker_chains(situation.ruleset)
+    return ChainView(table.name, chain.name, chain.policy, chain.line, rows, callers, is_docker)
+
+
+def row(situation: Situation, place: Place, rule: Rule, found: Found | None) -> Row:
+    remarks = [str(m.value("comment")) for m in rule.matches if m.name == "comment"]
+    counters = f"{rule.counters.packets} packets" if rule.counters else None
+    return Row(
+        place,
+        said(situation.text(place)),
+        conditions(rule),
+        action(rule.target),
+        purpose(found) if found else "",
+        said(" ".join(remarks)),
+        counters,
+    )
+
+
+def purpose(found: Found) -> str:
+    """What a program wrote the rule for, from the recogniser's template."""
+    template = environment().get_template(f"recognise/{found.recogniser}.j2")
+    return " ".join(template.render(role=found.role, **_blank(found), **found.values).split())
+
+
+def _blank(found: Found) -> dict[str, Any]:
+    """Names that a template may ask although this shape does not have them."""
+    return {
+        k: None
+        for k in (
+            "bridge",
+            "subnet",
+            "ip",
+            "peer",
+            "host_ip",
+            "container",
+            "proto",
+            "port",
+            "host_port",
+            "loopback",
+            "host",
+        )
+        if k not in found.values
+    }
+
+
+def find_chains(situation: Situation, name: str) -> list[ChainView]:
+    """Every chain called ``name`` (or ``TABLE/NAME``); raises UsageError when there is none."""
+    table, slash, chain = name.partition("/")
+    wanted = chain if slash else name
+    found = [
+        chain_view(situation, t, c)
+        for t in situation.ruleset.tables.values()
+        if not slash or t.name == table
+        for c in t.chains.values()
+        if c.name == wanted
+    ]
+    if not found:
+        names = dict.fromkeys(c for t in situation.ruleset.tables.values() for c in t.chains)
+        raise UsageError(f"there is no chain '{said(name)}': there are {', '.join(map(said, names))}")
+    return found
+
+
+def foreign_chains(situation: Situation) -> list[ChainView]:
+    """The chains with rules that Docker did not write, with those rules alone."""
+    views = [
+        chain_view(situation, t, c, only_foreign=True)
+        for t in situation.ruleset.tables.values()
+        for c in t.chains.values()
+    ]
+    return [v for v in views if v.rows]

@@ -1,0 +1,159 @@
+"""Docker's networks, and who reaches whom."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from iptexplain.explain.situation import Situation, decider, verdict
+from iptexplain.explain.words import environment
+from iptexplain.host.endpoints import End
+from iptexplain.host.topology import Assumption
+from iptexplain.recognise.docker_network import Network
+from iptexplain.rules.addresses import BITS, Address
+from iptexplain.rules.model import Place
+from iptexplain.walk.trace import Trace
+
+
+class Reach(NamedTuple):
+    """Whether a new TCP connection to an unpublished port gets from one side to the other, and what decides."""
+
+    source: str
+    target: str
+    verdict: str
+    by: Place | str | None
+    reason: str
+    way: Trace
+
+
+def sides(situation: Situation) -> dict[str, End]:
+    """The networks by bridge, then ``host`` and ``outside``, each with somebody who stands for it."""
+    found = {n.bridge: end for n in situation.docker.networks if (end := _somebody(situation, n.bridge))}
+    return {**found, "host": situation.end("host"), "outside": situation.end("internet")}
+
+
+def _somebody(situation: Situation, bridge: str, other_than: Address | None = None) -> End | None:
+    """A container on a bridge: a known one, else the highest address of the subnet that is free."""
+    topology = situation.topology
+    for endpoint in topology.endpoints:
+        if endpoint.interface == bridge and endpoint.addresses and endpoint.addresses[0] != other_than:
+            return End(endpoint.addresses[0], bridge, None, endpoint.name)
+    own = next((a for a in topology.addresses if a.interface == bridge), None)
+    if own is None or own.network.is_host:
+        return None
+    last = Address(
+        own.network.family, (own.network.number | own.network.mask ^ (1 << BITS[own.network.family]) - 1) - 1
+    )
+    return End(last, bridge, None, None)
+
+
+def reach(situation: Situation) -> list[Reach]:
+    """Every ordered pair of networks, host and outside."""
+    found = sides(situation)
+    return [
+        _reach(situation, a, found[a], b, found[b])
+        for a in found
+        for b in found
+        if a != b and {a, b} != {"host", "outside"}
+    ] + [_reach(situation, a, found[a], b, found[b]) for a, b in (("host", "outside"), ("outside", "host"))]
+
+
+def within(situation: Situation, network: Network) -> Trace | None:
+    """The way between two containers of one network."""
+    one = _somebody(situation, network.bridge)
+    if one is None:
+        return None
+    other = _somebody(situation, network.bridge, other_than=one.address)
+    if other is None or other.address == one.address:
+        return None
+    return situation.probe(one, other, mac_dst="peer")
+
+
+def _reach(situation: Situation, a: str, source: End, b: str, target: End) -> Reach:
+    if b == "host" and source.interface in situation.topology.bridges:
+        gateway = situation.gateway(source.interface)
+        target = target._replace(address=gateway) if gateway else target
+    if a == "host":
+        source = source._replace(address=situation.gateway(target.interface) or source.address, interface="")
+    way = situation.probe(source, target)
+    by: Place | str | None = way.outcome.by if isinstance(way.outcome.by, str) else decider(way)
+    return Reach(a, b, verdict(way), by, reason(situation, way), way)
+
+
+def reason(situation: Situation, way: Trace) -> str:
+    """Why it ended so, as a word that the templates know: the role of the deciding rule, or what kind of thing decided."""
+    by = way.outcome.by
+    if isinstance(by, str):
+        return f"kernel-{by}"
+    place = decider(way)
+    if way.outcome.kind == "unknown":
+        return "unknown"
+    if place is None:
+        return "no-rule"
+    found = situation.docker.roles.by_place.get(place)
+    if found:
+        return found.role
+    if place.rule == "policy":
+        return "policy"
+    return "user-rule" if place.chain == "DOCKER-USER" else "rule"
+
+
+def place_json(place: Place | str | None) -> dict[str, Any] | None:
+    """A place as JSON names it."""
+    if place is None:
+        return None
+    return {"kernel": place} if isinstance(place, str) else place._asdict()
+
+
+def networks_json(situation: Situation) -> dict[str, Any]:
+    """The part of ``networks -o json`` that one family fills."""
+    docker = situation.docker
+    return {
+        "docker": layout_json(situation),
+        "networks": [
+            {
+                "bridge": n.bridge,
+                "name": n.name,
+                "default": n.default,
+                "subnets": list(n.subnets),
+                "icc": n.icc,
+                "internal": n.internal,
+                "masquerade": n.masquerade,
+                "snat_to": n.snat_to,
+                "gateway_mode": n.gateway_mode,
+                "userland_proxy": n.userland_proxy,
+                "ports": sum(1 for p in docker.ports if p.bridge == n.bridge),
+                "lines": n.all_lines,
+            }
+            for n in docker.networks
+        ],
+        "reach": [
+            {"from": r.source, "to": r.target, "verdict": r.verdict, "by": place_json(r.by)} for r in reach(situation)
+        ],
+    }
+
+
+def layout_json(situation: Situation) -> dict[str, Any] | None:
+    layout = situation.docker.layout
+    if layout is None:
+        return None
+    return {
+        "layout": layout.name,
+        "versions": {"from": layout.first, "to": layout.last},
+        "lines": list(layout.lines),
+    }
+
+
+def merged(answers: list[dict[str, Any]], situations: list[Situation]) -> dict[str, Any]:
+    """The answers of both families as one: lists one after the other; ``docker`` of the first family that has it."""
+    found: dict[str, Any] = {}
+    for answer in answers:
+        for key, value in answer.items():
+            found[key] = found[key] + value if isinstance(found.get(key), list) else found.get(key) or value
+    found["assumptions"] = [assumption_text(a) for s in situations for a in s.assumptions]
+    return found
+
+
+def assumption_text(assumption: Assumption) -> str:
+    """An assumption as a sentence."""
+    text = environment().get_template("documents/assumption.j2").render(a=assumption, **assumption.values)
+    return " ".join(text.replace("`", "").split())

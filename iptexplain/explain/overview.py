@@ -1,0 +1,118 @@
+"""The whole ruleset as facts: what was read, Docker's part, the host's own doors, everybody else's rules, what was assumed."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from iptexplain.explain.chains import chain_view, foreign_chains
+from iptexplain.explain.networks import networks_json, reach, within
+from iptexplain.explain.ports import PublishedPort, ports_json, published_ports
+from iptexplain.explain.situation import Situation, verdict
+from iptexplain.rules.model import Place
+
+
+def overview(situation: Situation, verbose: bool = False) -> dict[str, Any]:
+    """What ``explain`` says about one family: the facts for templates/documents/explain.j2."""
+    ruleset, docker = situation.ruleset, situation.docker
+    rules = sum(len(c.rules) for t in ruleset.tables.values() for c in t.chains.values())
+    return {
+        "situation": situation,
+        "family": ruleset.family,
+        "backend": ruleset.backend.value if ruleset.backend_known else None,
+        "version": next((t.generated.version for t in ruleset.tables.values() if t.generated), None),
+        "tables": list(ruleset.tables),
+        "rules": rules,
+        "docker": docker,
+        "docker_rules": len(docker.roles.found),
+        "layout": docker.layout,
+        **network_facts(situation),
+        "ports": grouped(published_ports(situation)),
+        "host": host_facts(situation),
+        "forward": policy(situation, "FORWARD"),
+        "foreign": foreign_chains(situation),
+        "chains": [chain_view(situation, t, c) for t in ruleset.tables.values() for c in t.chains.values()]
+        if verbose
+        else [],
+        "assumptions": situation.assumptions,
+    }
+
+
+class Note(NamedTuple):
+    """Why some of the matrix' answers are not yes: one for each deciding rule."""
+
+    verdict: str
+    reason: str
+    by: Place | str | None
+
+
+def network_facts(situation: Situation) -> dict[str, Any]:
+    """The networks and the matrix, for the templates."""
+    docker = situation.docker
+    pairs = reach(situation) if docker.networks else []
+    inside = {n.bridge: way for n in docker.networks if (way := within(situation, n))}
+    notes = list(dict.fromkeys(Note(r.verdict, r.reason, r.by) for r in pairs if r.verdict != "accepted"))
+    numbers = {
+        (r.source, r.target): notes.index(Note(r.verdict, r.reason, r.by)) + 1 for r in pairs if r.verdict != "accepted"
+    }
+    bridges = {n.bridge for n in docker.networks}
+    return {
+        "networks": docker.networks,
+        "ports_of": {n.bridge: sum(1 for p in docker.ports if p.bridge == n.bridge) for n in docker.networks},
+        "reach": pairs,
+        "within": {bridge: verdict(way) for bridge, way in inside.items()},
+        "sides": [*(n.bridge for n in docker.networks), "host", "outside"],
+        "notes": notes,
+        "note_of": numbers,
+        "from_outside": [r for r in pairs if r.source == "outside" and r.target in bridges],
+        "lines_of": {
+            role: docker.roles.lines(role) for role in ("outgoing", "all-outgoing", "masquerade", "established")
+        },
+    }
+
+
+def policy(situation: Situation, chain: str) -> Place | None:
+    """The place of a base chain's policy in filter."""
+    found = situation.ruleset.chain("filter", chain)
+    return Place("filter", chain, "policy", found.line) if found else None
+
+
+def host_facts(situation: Situation) -> dict[str, Any]:
+    """What the host itself accepts: filter INPUT."""
+    found = situation.ruleset.chain("filter", "INPUT")
+    if found is None:
+        return {"known": False}
+    table = situation.ruleset.tables["filter"]
+    return {"known": True, "policy": found.policy, "line": found.line, "view": chain_view(situation, table, found)}
+
+
+def grouped(ports: list[PublishedPort]) -> list[list[PublishedPort]]:
+    """Ports that differ only by number are said together: the same container, address and ways, consecutive numbers."""
+    groups: list[list[PublishedPort]] = []
+    for published in sorted(ports, key=lambda p: (p.port.container_ip, p.port.host_ip, p.port.proto, p.port.host_port)):
+        if groups and _follows(groups[-1][-1], published):
+            groups[-1].append(published)
+        else:
+            groups.append([published])
+    return sorted(groups, key=lambda g: min(p.port.dnat.place.line for p in g))
+
+
+def _follows(one: PublishedPort, other: PublishedPort) -> bool:
+    a, b = one.port, other.port
+    same = (a.container_ip, a.host_ip, a.proto, a.bridge) == (b.container_ip, b.host_ip, b.proto, b.bridge)
+    step = (b.host_port - a.host_port, b.container_port - a.container_port) == (1, 1)
+    return same and step and _ways(one) == _ways(other)
+
+
+def _ways(published: PublishedPort) -> list[tuple[str, str, str | None]]:
+    return [(f.client, f.via, f.seen) for f in published.flows.values()]
+
+
+def explain_json(situation: Situation) -> dict[str, Any]:
+    """``explain -o json`` of one family."""
+    foreign = [
+        {"table": v.table, "chain": v.chain, "rule": r.place.rule, "line": r.place.line, "text": r.text,
+         "says": f"{r.conditions}: {r.action}"}
+        for v in foreign_chains(situation)
+        for r in v.rows
+    ]  # fmt: skip
+    return {**networks_json(situation), **ports_json(situation), "foreign": foreign}

@@ -1,0 +1,134 @@
+"""Published ports: how each gets to its container, who can reach it, and whom the program there sees."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from iptexplain.explain.networks import place_json, reason
+from iptexplain.explain.situation import ARRIVED, Situation, decider
+from iptexplain.host.endpoints import End
+from iptexplain.recognise.docker_port import Port
+from iptexplain.rules.addresses import to_address
+from iptexplain.rules.model import Place
+from iptexplain.walk.trace import Trace
+
+
+class Flow(NamedTuple):
+    """One kind of client of a published port.
+
+    ``via``: ``dnat`` (the rules rewrite the packet), ``proxy`` (it is delivered to the host, where docker-proxy listens),
+    ``nobody`` (delivered to the host, and docker-proxy is off), ``direct`` (addressed to the container) or ``dropped``.
+    ``seen``: the source that the program sees: ``unchanged``, an address, or None when nothing arrives or nobody knows.
+    """
+
+    client: str
+    via: str
+    way: Trace
+    seen: str | None
+    decides: Place | None
+    reason: str
+
+    def jump(self, hook: str, target: str) -> Place | None:
+        """The rule of a base chain that sent the packet to the chain ``target``."""
+        jumps = (s.place for s in self.way.steps if s.place.chain == hook and s.action == f"jump:{target}")
+        return next(jumps, None)
+
+
+class PublishedPort(NamedTuple):
+    """A port with the flows of its clients, by the client's name."""
+
+    port: Port
+    name: str | None
+    flows: dict[str, Flow]
+
+
+def published_ports(situation: Situation) -> list[PublishedPort]:
+    """Every published port of the ruleset, in the order of the dump."""
+    return [PublishedPort(p, situation.name_of(p.container_ip), _flows(situation, p)) for p in situation.docker.ports]
+
+
+def _flows(situation: Situation, port: Port) -> dict[str, Flow]:
+    """Ask the trace for each kind of client that this ruleset makes possible."""
+    host = situation.end("host")
+    bound = host if port.is_everywhere else host._replace(address=to_address(port.host_ip))
+    target = bound._replace(port=port.host_port)
+    outside = situation.end("internet")
+    container = End(to_address(port.container_ip), port.bridge or "", port.container_port, None)
+    loopback = host._replace(address=to_address("127.0.0.1" if situation.family == 4 else "::1"))
+    asked: dict[str, tuple[End, End]] = {}
+    if not port.is_loopback:
+        asked["outside"] = (outside, target)
+        asked["host"] = (bound._replace(interface=""), target)
+    if port.is_everywhere or port.is_loopback:
+        asked["loopback"] = (loopback, loopback._replace(port=port.host_port))
+    others = [n.bridge for n in situation.docker.networks if n.bridge != port.bridge and not n.internal]
+    if others and not port.is_loopback:
+        asked["other network"] = (situation.end(others[0]), target)
+    if port.bridge and not port.is_loopback:
+        asked["same network"] = (situation.end(port.bridge), target)
+    asked["direct"] = (outside, container)
+    return {client: _flow(situation, port, client, *ends) for client, ends in asked.items()}
+
+
+def _flow(situation: Situation, port: Port, client: str, source: End, target: End) -> Flow:
+    way = situation.probe(source, target, port.proto)
+    fields, outcome = way.outcome.fields, way.outcome
+    via, seen = "dropped", None
+    if outcome.kind in ARRIVED and str(fields["dst"]) == port.container_ip:
+        via = "direct" if client == "direct" else "dnat"
+        seen = "unchanged" if fields["src"] == source.address else str(fields["src"])
+    elif outcome.kind in ARRIVED:
+        proxy = _proxy(situation, port)
+        via = "nobody" if proxy is False else "proxy"
+        gateway = situation.gateway(port.bridge)
+        seen = str(gateway) if gateway and proxy is not False else None
+    elif outcome.kind == "unknown":
+        via = "unknown"
+    return Flow(client, via, way, seen, decider(way), reason(situation, way))
+
+
+def _proxy(situation: Situation, port: Port) -> bool | None:
+    """Whether docker-proxy listens on the port: the snapshot's listeners tell, else the rules' own hint, else None."""
+    listeners = situation.snapshot.facts.get("listeners")
+    if listeners is not None:
+        wanted = {f"{port.proto} {ip}:{port.host_port}" for ip in (port.host_ip, f"[{port.host_ip}]")}
+        return any(entry in wanted for entry in listeners)
+    network = situation.docker.network(port.bridge)
+    return network.userland_proxy if network else None
+
+
+def reachable_from(published: PublishedPort) -> list[str]:
+    """The clients that get through by the host's address: ``anywhere``, or ``host`` alone; nothing when all are dropped."""
+    outside = published.flows.get("outside")
+    if outside and outside.via in ("dnat", "proxy"):
+        return ["anywhere"]
+    local = published.flows.get("loopback") or published.flows.get("host")
+    return ["host"] if local and local.via in ("dnat", "proxy") else []
+
+
+def ports_json(situation: Situation) -> dict[str, Any]:
+    """The part of ``ports -o json`` that one family fills."""
+    ports = []
+    for published in published_ports(situation):
+        port, flows = published.port, published.flows
+        host = flows.get("host") or flows.get("loopback")
+        ports.append(
+            {
+                "host_ip": port.host_ip,
+                "host_port": port.host_port,
+                "proto": port.proto,
+                "container_ip": port.container_ip,
+                "container_port": port.container_port,
+                "bridge": port.bridge,
+                "name": published.name,
+                "reachable_from": reachable_from(published),
+                "source_seen": {
+                    "outside": flows["outside"].seen if "outside" in flows else None,
+                    "host": host.seen if host else None,
+                    "other network": flows["other network"].seen if "other network" in flows else None,
+                },
+                "lines": port.lines,
+                "by": place_json(flows["outside"].decides if "outside" in flows else None),
+            }
+        )
+    return {"ports": ports}

@@ -1,0 +1,97 @@
+"""Everything that is known about one family's rules: what the explanations ask."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from iptexplain.errors import UsageError
+from iptexplain.host.endpoints import End, resolve
+from iptexplain.host.infer import topology_of
+from iptexplain.host.snapshot import Snapshot
+from iptexplain.host.topology import Assumption, Topology
+from iptexplain.recognise.docker import Docker, recognise_docker
+from iptexplain.rules.addresses import Address
+from iptexplain.rules.model import Dump, Place, Ruleset
+from iptexplain.rules.values import Family
+from iptexplain.walk.packet import Packet
+from iptexplain.walk.trace import Trace, trace
+
+
+class Situation:
+    """A ruleset with its dump, its host and what Docker wrote in it."""
+
+    def __init__(self, snapshot: Snapshot, family: Family) -> None:
+        found = snapshot.ruleset(family)
+        if found is None:
+            raise UsageError(f"there are no IPv{family} rules in what was given")
+        self.snapshot, self.family = snapshot, family
+        self.dump: Dump = found[0]
+        self.ruleset: Ruleset = found[1]
+
+    @cached_property
+    def docker(self) -> Docker:
+        return recognise_docker(self.ruleset, self.snapshot.facts)
+
+    @cached_property
+    def topology(self) -> Topology:
+        return topology_of(self.snapshot, self.ruleset)
+
+    @property
+    def assumptions(self) -> list[Assumption]:
+        return self.topology.assumptions
+
+    def text(self, place: Place) -> str:
+        """The line of the dump at a place."""
+        return self.dump.line(place.line)
+
+    def end(self, text: str) -> End:
+        """One end of a flow by its name (host/endpoints.py)."""
+        bridges = {n.name: n.bridge for n in self.docker.networks if n.name}
+        return resolve(text, self.topology, bridges)
+
+    def name_of(self, address: Address | str) -> str | None:
+        """The container (or host) that has an address, by the name that the snapshot gives it."""
+        for endpoint in self.topology.endpoints:
+            if str(address) in map(str, endpoint.addresses) and endpoint.name != str(address):
+                return endpoint.name
+        return None
+
+    def network_name(self, bridge: str | None) -> str | None:
+        network = self.docker.network(bridge)
+        return network.name if network else None
+
+    def gateway(self, bridge: str | None) -> Address | None:
+        """The host's own address on a bridge."""
+        return next((a.address for a in self.topology.addresses if a.interface == bridge), None)
+
+    def probe(self, source: End, target: End, proto: str = "tcp", **fields: Any) -> Trace:
+        """The way of a first packet from one end to the other."""
+        packet: dict[str, Any] = {"src": source.address, "dst": target.address, "proto": proto, "iif": source.interface}
+        if proto in ("tcp", "udp", "sctp"):
+            packet |= {"sport": source.port or 40000, "dport": target.port or UNPUBLISHED}
+        if proto == "tcp":
+            packet["flags"] = frozenset({"SYN"})
+        if proto in ("icmp", "ipv6-icmp"):
+            packet |= {"icmp_type": 8 if proto == "icmp" else 128, "icmp_code": 0, "icmp_id": 1}
+        return trace(self.ruleset, self.topology, Packet({**packet, **fields}))
+
+
+UNPUBLISHED = 61234
+"""A port that nobody publishes, for the question who reaches a network at all."""
+
+ARRIVED = ("forwarded", "delivered-local", "sent")
+
+
+def verdict(way: Trace) -> str:
+    """accepted, dropped, rejected or unknown."""
+    kind = way.outcome.kind
+    return "accepted" if kind in ARRIVED else kind
+
+
+def decider(way: Trace) -> Place | None:
+    """The rule or policy that decided: the one that ended it, else the last step in filter that let it pass."""
+    if isinstance(way.outcome.by, Place):
+        return way.outcome.by
+    passed = [s.place for s in way.steps if s.place.table == "filter" and s.action == "ACCEPT"]
+    return passed[-1] if passed else None

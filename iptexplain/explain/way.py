@@ -1,0 +1,181 @@
+"""A trace as facts: the tree of steps, why it ended so, and what would change it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from iptexplain.explain.chains import purpose
+from iptexplain.explain.networks import assumption_text, place_json, reason
+from iptexplain.explain.situation import Situation, decider
+from iptexplain.explain.words import action, conditions, environment, said
+from iptexplain.host.topology import Assumption
+from iptexplain.rules.model import Place
+from iptexplain.walk.trace import Outcome, Trace
+
+SHOWN = ("src", "dst", "sport", "dport")
+
+
+class Line(NamedTuple):
+    """One step of the tree: a rule that matched, or the policy that was reached."""
+
+    place: Place
+    depth: int
+    conditions: str
+    action: str
+    does: str
+    to: str
+    decides: bool
+
+
+class Stage(NamedTuple):
+    """One table at one hook with its steps."""
+
+    hook: str
+    table: str
+    lines: list[Line]
+
+
+def stages(way: Trace) -> list[Stage]:
+    """The steps, by table and hook in the order in which the kernel asked them."""
+    found: list[Stage] = []
+    decided = decider(way)
+    for step in way.steps:
+        table = step.place.table
+        if not found or (found[-1].hook, found[-1].table) != (step.hook, table):
+            found.append(Stage(step.hook, table, []))
+        words = conditions(step.rule) if step.rule else "no rule ends it: the policy"
+        does = action(step.rule.target) if step.rule else ""
+        to = ", ".join(f"{k} {v}" for k, v in step.to.items())
+        found[-1].lines.append(Line(step.place, step.depth, words, said(step.action), does, to, step.place == decided))
+    return found
+
+
+def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] = ()) -> dict[str, Any]:
+    """What templates/documents/trace.j2 says."""
+    fields, last = way.packet.fields, way.outcome.fields
+    port = next((p for p in situation.docker.ports if p.container_ip == str(last["dst"])), None)
+    source, target = _bridge_of(situation, fields.get("iif")), _bridge_of(situation, _leaves(way))
+    used = [*notes, *_relevant(situation, way)]
+    return {
+        "situation": situation,
+        "way": way,
+        "stages": stages(way),
+        "source": _end(situation, fields, "src", "sport"),
+        "target": _end(situation, fields, "dst", "dport"),
+        "now": {k: last.get(k) for k in SHOWN},
+        "was": {k: fields.get(k) for k in SHOWN},
+        "proto": fields["proto"],
+        "outcome": way.outcome,
+        "decides": decider(way),
+        "reason": reason(situation, way),
+        "purpose": _purpose(situation, way),
+        "from_network": source,
+        "to_network": target,
+        "published": port,
+        "unknowns": way.unknowns,
+        "assumptions": used,
+    }
+
+
+def _leaves(way: Trace) -> str:
+    interface = way.outcome.fields.get("oif") or way.outcome.interface or ""
+    return str(interface)
+
+
+def _bridge_of(situation: Situation, interface: Any) -> Any:
+    return situation.docker.network(interface) if interface else None
+
+
+def _end(situation: Situation, fields: dict[str, Any], address: str, port: str) -> dict[str, Any]:
+    return {
+        "address": str(fields[address]),
+        "port": fields.get(port),
+        "name": situation.name_of(fields[address]),
+        "is_host": situation.topology.is_local(fields[address]),
+    }
+
+
+def _purpose(situation: Situation, way: Trace) -> str:
+    place = decider(way)
+    found = situation.docker.roles.by_place.get(place) if place else None
+    return purpose(found) if found else ""
+
+
+def _relevant(situation: Situation, way: Trace) -> list[Assumption]:
+    """Of all assumptions, those that this packet's way used."""
+    fields, last = way.packet.fields, way.outcome.fields
+    interfaces = {fields.get("iif"), last.get("oif"), way.outcome.interface}
+    ends = {str(f[k]) for f in (fields, last) for k in ("src", "dst")}
+    used = []
+    for assumption in situation.assumptions:
+        values = assumption.values
+        if assumption.name == "bridge":
+            relevant = values["bridge"] in interfaces
+        elif assumption.name == "container" or assumption.name == "host_address":
+            relevant = values["address"] in ends
+        elif assumption.name == "bound_address":
+            relevant = bool(ends & set(values["addresses"]))
+        elif assumption.name == "outside":
+            relevant = values["interface"] in interfaces
+        elif assumption.name == "bridge_nf_call":
+            relevant = way.outcome.bridged
+        else:
+            relevant = way.outcome.kind == "forwarded" and not way.outcome.bridged
+        if relevant:
+            used.append(assumption)
+    return used
+
+
+def why(facts: dict[str, Any]) -> str:
+    """Why the packet ended so, in one paragraph."""
+    text = environment().get_template("documents/why.j2").render(**facts)
+    return " ".join(text.replace("`", "").split())
+
+
+def trace_json(situation: Situation, way: Trace, notes: tuple[Assumption, ...] = ()) -> dict[str, Any]:
+    """One trace as design section 6 has it."""
+    facts = trace_facts(situation, way, notes)
+    return {
+        "schema": 1,
+        "packet": {k: _plain(v) for k, v in way.packet.fields.items()},
+        "iif": way.packet.fields.get("iif") or None,
+        "ctstate": way.state,
+        "ctdir": "reply" if way.reply else "original",
+        "assumptions": [assumption_text(a) for a in facts["assumptions"]],
+        "steps": [
+            {
+                "table": s.place.table,
+                "chain": said(s.place.chain),
+                "rule": s.place.rule,
+                "action": said(s.action),
+                **({"to": {k: _plain(v) for k, v in s.to.items()}} if s.to else {}),
+                "line": s.place.line,
+                "text": said(situation.text(s.place)),
+                "says": f"{conditions(s.rule)}: {action(s.rule.target)}" if s.rule else f"policy {s.action}",
+            }
+            for s in way.steps
+        ],
+        "outcome": outcome_json(way.outcome),
+        "why": why(facts),
+    }
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    fields = outcome.fields
+    found: dict[str, Any] = {
+        "kind": outcome.kind,
+        "by": place_json(outcome.by),
+        "iface": outcome.interface,
+        "tuple": {k: _plain(fields[k]) for k in ("proto", *SHOWN) if fields.get(k) is not None},
+    }
+    if outcome.kind == "rejected":
+        found["with"] = outcome.answer
+    if outcome.branches:
+        found["branches"] = [outcome_json(b) for b in outcome.branches]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, frozenset):
+        return ",".join(sorted(value))
+    return value if isinstance(value, int | None) and not isinstance(value, tuple) else str(value)

@@ -1,0 +1,147 @@
+"""The topology that the rules themselves betray, when no snapshot tells it. Every inference is an assumption with its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from iptexplain.host.snapshot import Snapshot
+from iptexplain.host.topology import Assumption, Endpoint, HostAddress, Route, Topology, from_facts
+from iptexplain.rules.addresses import BITS, Address, Network, to_network
+from iptexplain.rules.model import Rule, Ruleset
+from iptexplain.rules.nat import NatTarget
+from iptexplain.rules.values import Family
+
+OUTSIDE = "eth0"
+"""What the interface to the outside is called when the rules do not name one."""
+
+EXAMPLE_HOST: dict[Family, str] = {4: "198.18.0.1", 6: "2001:2::1"}
+"""The host's address when neither snapshot nor rules tell it: from the ranges that RFC 2544 and RFC 5180 keep for tests."""
+
+EXAMPLE_OUTSIDE: dict[Family, str] = {4: "198.18.0.50", 6: "2001:2::50"}
+
+
+def topology_of(snapshot: Snapshot, ruleset: Ruleset) -> Topology:
+    """The topology for ``ruleset``: what the snapshot states, and for what it leaves out, what the rules say."""
+    topology = from_facts(snapshot.facts, ruleset.family)
+    routes_known = bool(topology.routes)
+    if not topology.known_addresses:
+        _infer_bridges(topology, ruleset)
+        _infer_host(topology, ruleset)
+    if not routes_known:
+        _infer_routes(topology, ruleset)
+    for setting, assumed in (("ip_forward", 1), ("bridge_nf_call", 1)):
+        name = _sysctl(setting, ruleset.family)
+        if name not in topology.sysctls:
+            topology.sysctls[name] = assumed
+            topology.assumptions.append(Assumption(setting, {"name": name, "value": assumed}))
+    return topology
+
+
+def _sysctl(setting: str, family: Family) -> str:
+    if setting == "ip_forward":
+        return "net.ipv4.ip_forward" if family == 4 else "net.ipv6.conf.all.forwarding"
+    return f"net.bridge.bridge-nf-call-ip{'' if family == 4 else '6'}tables"
+
+
+def _rules(ruleset: Ruleset) -> Iterator[Rule]:
+    for table in ruleset.tables.values():
+        yield from table.rules()
+
+
+def subnets_of(ruleset: Ruleset) -> dict[str, tuple[Network, int]]:
+    """Bridge → its subnet and the line that says so: MASQUERADE or SNAT ``-s SUBNET ! -o BRIDGE``, else an internal network's drop."""
+    found: dict[str, tuple[Network, int]] = {}
+    nat = ruleset.chain("nat", "POSTROUTING")
+    for rule in nat.rules if nat else ():
+        s, o = rule.parameters.get("s"), rule.parameters.get("o")
+        if s and o and o.inverted and not s.inverted and not s.value.is_host and rule.target is not None:
+            found.setdefault(o.value, (s.value, rule.line))
+    table = ruleset.tables.get("filter")
+    for rule in table.rules() if table else ():
+        s, o = rule.parameters.get("s"), rule.parameters.get("o")
+        d, i = rule.parameters.get("d"), rule.parameters.get("i")
+        for network, interface in ((s, o), (d, i)):
+            if network and interface and network.inverted and not interface.inverted and not network.value.is_host:
+                found.setdefault(interface.value, (network.value, rule.line))
+    return found
+
+
+def _infer_bridges(topology: Topology, ruleset: Ruleset) -> None:
+    for bridge, (network, line) in subnets_of(ruleset).items():
+        gateway = Address(network.family, network.number + 1)
+        topology.bridges.add(bridge)
+        topology.addresses.append(HostAddress(bridge, gateway, network))
+        topology.routes.append(Route(network, bridge, prefsrc=gateway))
+        values = {"bridge": bridge, "network": str(network), "gateway": str(gateway)}
+        topology.assumptions.append(Assumption("bridge", values, line))
+    for rule in _rules(ruleset):
+        d, o = rule.parameters.get("d"), rule.parameters.get("o")
+        if d and o and not d.inverted and not o.inverted and d.value.is_host and o.value not in ("lo", ""):
+            address = Address(d.value.family, d.value.number)
+            if topology.endpoint_at(address) is None and o.value in topology.bridges | _docker_bridges(ruleset):
+                topology.bridges.add(o.value)
+                topology.endpoints.append(Endpoint(str(address), o.value, (address,)))
+                route = topology.route(address)
+                if route is None or route.interface != o.value:
+                    topology.routes.append(Route(d.value, o.value))
+                    values = {"bridge": o.value, "address": str(address)}
+                    topology.assumptions.append(Assumption("container", values, rule.line))
+
+
+def _docker_bridges(ruleset: Ruleset) -> set[str]:
+    """Interfaces that a rule compares with themselves (``-i X -o X`` or ``-i X ! -o X``): what bridges of containers look like."""
+    found = set()
+    for rule in _rules(ruleset):
+        i, o = rule.parameters.get("i"), rule.parameters.get("o")
+        if i and o and i.value == o.value:
+            found.add(i.value)
+    return found
+
+
+def _infer_host(topology: Topology, ruleset: Ruleset) -> None:
+    """The outside interface, and the host's address there: one that a DNAT rule is bound to, else an example."""
+    named = [
+        s.value
+        for rule in _rules(ruleset)
+        for s in (rule.parameters.get("o"), rule.parameters.get("i"))
+        if s and not s.value.endswith("+") and s.value != "lo" and s.value not in topology.bridges
+        and not s.value.startswith(("br-", "docker", "veth", "virbr", "tun", "tap", "wg", "cni"))
+    ]  # fmt: skip
+    outside = named[0] if named else OUTSIDE
+    bound = [
+        (Address(d.value.family, d.value.number), rule.line)
+        for rule in _rules(ruleset)
+        for d in [rule.parameters.get("d")]
+        if d
+        and not d.inverted
+        and d.value.is_host
+        and isinstance(rule.target, NatTarget)
+        and rule.target.manip == "dst"
+    ]
+    bound = [(a, line) for a, line in bound if not topology.is_local(a)]
+    family = ruleset.family
+    if not bound:
+        example = to_network(EXAMPLE_HOST[family], family)
+        topology.assumptions.append(Assumption("host_address", {"address": EXAMPLE_HOST[family], "interface": outside}))
+        bound = [(Address(family, example.number), 0)]
+    else:
+        values = {"addresses": [str(a) for a, _ in bound], "interface": outside}
+        topology.assumptions.append(Assumption("bound_address", values, bound[0][1]))
+    for address, _ in bound:
+        topology.addresses.append(HostAddress(outside, address, to_network(f"{address}/{BITS[family]}", family)))
+    if not named:
+        topology.assumptions.append(Assumption("outside", {"interface": outside}))
+
+
+def _infer_routes(topology: Topology, ruleset: Ruleset) -> None:
+    """Everything that is on no bridge lies outside."""
+    outside = next(
+        (a.interface for a in topology.addresses if a.interface not in topology.bridges and a.interface != "lo"),
+        OUTSIDE,
+    )
+    everywhere = to_network("0.0.0.0/0" if ruleset.family == 4 else "::/0", ruleset.family)
+    topology.routes.append(
+        Route(
+            everywhere, outside, prefsrc=next((a.address for a in topology.addresses if a.interface == outside), None)
+        )
+    )

@@ -1,0 +1,188 @@
+"""Which interface, address, route and bridge: from the snapshot, or inferred from the rules and then stated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from iptexplain.rules.addresses import BITS, Address, Network, to_address, to_network
+from iptexplain.rules.values import Family
+
+
+class HostAddress(NamedTuple):
+    """An address of the host with its network, on an interface."""
+
+    interface: str
+    address: Address
+    network: Network
+
+
+class Route(NamedTuple):
+    """A route: ``kind`` is unicast, or what the kernel does instead (unreachable, blackhole, prohibit)."""
+
+    network: Network
+    interface: str
+    gateway: Address | None = None
+    prefsrc: Address | None = None
+    kind: str = "unicast"
+    metric: int = 0
+
+
+class Endpoint(NamedTuple):
+    """A machine that is not the host: a container or a peer, behind an interface (and, on a bridge, a port of it)."""
+
+    name: str
+    interface: str
+    addresses: tuple[Address, ...]
+    port: str | None = None
+    mac: str | None = None
+
+
+class Assumption(NamedTuple):
+    """Something that was taken for granted: which template says it, its values, and the line it was read from (0: none)."""
+
+    name: str
+    values: dict[str, Any]
+    line: int = 0
+
+
+class Topology:
+    """The host's place in its networks, for one family."""
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+        self.addresses: list[HostAddress] = []
+        self.routes: list[Route] = []
+        self.endpoints: list[Endpoint] = []
+        self.bridges: set[str] = set()
+        self.ports: dict[str, tuple[str, bool]] = {}
+        """Port of a bridge → (bridge, hairpin)."""
+        self.sysctls: dict[str, int] = {}
+        self.assumptions: list[Assumption] = []
+        self.known_addresses = False
+        """Whether the snapshot lists the host's addresses: then an address that is not among them is not the host's."""
+
+    def is_local(self, address: Address) -> bool:
+        loopback = (127 << 24, 255 << 24) if self.family == 4 else (1, (1 << 128) - 1)
+        return address.number & loopback[1] == loopback[0] or any(a.address == address for a in self.addresses)
+
+    def address_type(self, address: Address) -> str:
+        """What the kernel's routing table calls an address (addrtype)."""
+        if self.is_local(address):
+            return "LOCAL"
+        if self.family == 6:
+            return "MULTICAST" if address.number >> 120 == 0xFF else "UNICAST"
+        if address.number >> 28 == 14:
+            return "MULTICAST"
+        if address.number in (0, 0xFFFFFFFF) or any(self._is_broadcast(address, a.network) for a in self.addresses):
+            return "BROADCAST"
+        route = self.route(address)
+        return route.kind.upper() if route else "UNICAST"
+
+    def _is_broadcast(self, address: Address, network: Network) -> bool:
+        last = network.number | network.mask ^ (1 << BITS[self.family]) - 1
+        return (network.prefix or 0) < BITS[self.family] - 1 and address.number == last
+
+    def route(self, address: Address) -> Route | None:
+        """The route that the kernel takes: the longest prefix, then the smallest metric."""
+        fitting = [r for r in self.routes if r.network.covers(address)]
+        return max(fitting, key=lambda r: (r.network.prefix or 0, -r.metric), default=None)
+
+    def source_for(self, address: Address, interface: str) -> Address | None:
+        """The host's own address that the kernel puts into packets to ``address`` by ``interface``."""
+        route = self.route(address)
+        if route and route.prefsrc and route.interface == interface:
+            return route.prefsrc
+        hop = route.gateway if route and route.gateway else address
+        mine = [a for a in self.addresses if a.interface == interface]
+        near = [a.address for a in mine if a.network.covers(hop)]
+        return near[0] if near else mine[0].address if mine else None
+
+    def endpoint_at(self, address: Address) -> Endpoint | None:
+        return next((e for e in self.endpoints if address in e.addresses), None)
+
+    def sysctl(self, name: str, default: int) -> int:
+        return int(self.sysctls.get(name, default))
+
+
+def from_facts(facts: dict[str, Any], family: Family) -> Topology:
+    """The topology as a snapshot states it; parts that it leaves out stay empty."""
+    topology = Topology(family)
+    topology.sysctls = {k: int(v) for k, v in facts.get("sysctls", {}).items()}
+    wanted = "inet" if family == 4 else "inet6"
+    for link in facts.get("addresses", []):
+        for info in link.get("addr_info", []):
+            if info.get("family") == wanted and info.get("local"):
+                own = to_network(f"{info['local']}/{info.get('prefixlen', BITS[family])}", family)
+                topology.addresses.append(HostAddress(link["ifname"], to_address(info["local"], family), own))
+    topology.known_addresses = bool(facts.get("addresses"))
+    topology.routes = [_route(r, family) for r in facts.get("routes" if family == 4 else "routes6", [])]
+    for link in facts.get("bridge_links", []):
+        if link.get("master"):
+            topology.bridges.add(link["master"])
+            topology.ports[link["ifname"]] = (link["master"], bool(link.get("hairpin")))
+    topology.endpoints = [*_endpoints(facts.get("endpoints", []), family), *_containers(facts, topology)]
+    topology.bridges |= {e.interface for e in topology.endpoints if e.port}
+    return topology
+
+
+def _route(entry: dict[str, Any], family: Family) -> Route:
+    dst = entry.get("dst", "default")
+    network = to_network(("0.0.0.0/0" if family == 4 else "::/0") if dst == "default" else dst, family)
+    gateway, source = entry.get("gateway"), entry.get("prefsrc")
+    return Route(
+        network,
+        entry.get("dev", ""),
+        to_address(gateway, family) if gateway else None,
+        to_address(source, family) if source else None,
+        entry.get("type", "unicast"),
+        int(entry.get("metric", 0)),
+    )
+
+
+def _endpoints(entries: Iterable[dict[str, Any]], family: Family) -> list[Endpoint]:
+    found = []
+    for e in entries:
+        addresses = tuple(to_address(a) for a in e.get("addresses", []) if (":" in a) == (family == 6))
+        found.append(Endpoint(e["name"], e["iface"], addresses, e.get("port"), e.get("mac")))
+    return found
+
+
+def bridge_name(network: dict[str, Any]) -> str:
+    """The bridge of a network in ``docker network inspect``: named by option, else ``br-`` and twelve digits of the id."""
+    named = (network.get("Options") or {}).get("com.docker.network.bridge.name")
+    return str(named or f"br-{network['Id'][:12]}")
+
+
+def _containers(facts: dict[str, Any], topology: Topology) -> list[Endpoint]:
+    """The running containers' addresses, from Docker's inspect JSON."""
+    docker = facts.get("docker") or {}
+    bridges = {n["Name"]: bridge_name(n) for n in docker.get("networks") or [] if n.get("Driver") == "bridge"}
+    found = []
+    for container in docker.get("containers") or []:
+        for name, network in (container.get("NetworkSettings", {}).get("Networks") or {}).items():
+            text = network.get("IPAddress" if topology.family == 4 else "GlobalIPv6Address")
+            if text and name in bridges:
+                mac = network.get("MacAddress") or None
+                found.append(
+                    Endpoint(
+                        container["Name"].lstrip("/"),
+                        bridges[name],
+                        (to_address(text),),
+                        _port_of(facts, container, name),
+                        mac,
+                    )
+                )
+                topology.bridges.add(bridges[name])
+    return found
+
+
+def _port_of(facts: dict[str, Any], container: dict[str, Any], network: str) -> str | None:
+    """The bridge port that leads to a container: the host's link whose peer has the container's address, when recorded."""
+    inside = (facts.get("namespaces") or {}).get(container["Name"].lstrip("/"), {}).get("addresses") or []
+    address = container["NetworkSettings"]["Networks"][network].get("IPAddress")
+    for link in inside:
+        if any(i.get("local") == address for i in link.get("addr_info", [])):
+            peer = link.get("link_index")
+            return next((h["ifname"] for h in facts.get("addresses", []) if peer and h.get("ifindex") == peer), None)
+    return None

@@ -1,0 +1,32 @@
+"""-m rpfilter"""
+
+from __future__ import annotations
+
+from iptexplain.rules.answer import Answer, Packet
+from iptexplain.rules.extension import Match, Option
+
+
+class Rpfilter(Match):
+    """The reverse path test: would an answer to this packet leave by the interface that it came in on?
+
+    A packet with a forged source address mostly fails it. ``--loose`` is content with a route by any interface,
+    ``--validmark`` looks the route up with the packet's mark, ``--accept-local`` also takes packets whose source is an
+    address of this host, and ``--invert`` matches the packets that fail. Packets from the loopback interface always
+    pass; everything else depends on the routes. Only in PREROUTING of raw and mangle, since Linux 3.3
+    (net/ipv4/netfilter/ipt_rpfilter.c, net/ipv6/netfilter/ip6t_rpfilter.c).
+    """
+
+    name = "rpfilter"
+    tables = frozenset({"raw", "mangle"})
+    chains = frozenset({"PREROUTING"})
+    options = (
+        Option("--loose"),
+        Option("--validmark"),
+        Option("--accept-local"),
+        Option("--invert"),
+    )
+    __slots__ = ()
+
+    def answer(self, packet: Packet) -> Answer:
+        passes = Answer.YES if packet.field("iif") == "lo" else Answer.UNKNOWN
+        return ~passes if self.get("invert") else passes

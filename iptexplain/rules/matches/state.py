@@ -1,0 +1,23 @@
+"""-m state"""
+
+from __future__ import annotations
+
+from iptexplain.rules.answer import Answer, Packet
+from iptexplain.rules.extension import Match, Option, Setting
+from iptexplain.rules.matches.conntrack import STATES, state_holds
+from iptexplain.rules.values import ShortFlags
+
+
+class State(Match):
+    """The state of the packet's connection: NEW, ESTABLISHED, RELATED, INVALID or UNTRACKED.
+
+    The older name of ``-m conntrack --ctstate``, without SNAT and DNAT. Since Linux 2.6.39 both are the same match
+    (net/netfilter/xt_conntrack.c), and only iptables remembers which of the names was used.
+    """
+
+    name = "state"
+    options = (Option("--state", ShortFlags(*STATES), "ctstate", invert=True, required=True),)
+    __slots__ = ()
+
+    def holds(self, setting: Setting, packet: Packet) -> Answer:
+        return state_holds(setting, packet)

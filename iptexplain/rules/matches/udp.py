@@ -1,0 +1,28 @@
+"""-m udp"""
+
+from __future__ import annotations
+
+from iptexplain.rules.extension import Match, Option, Setting
+from iptexplain.rules.matches.tcp import drop_all_ports
+from iptexplain.rules.values import Family, PortRange
+
+
+class Udp(Match):
+    """The ports of a UDP packet; loaded by ``-p udp`` itself when one of its options is used.
+
+    A range whose ends are the wrong way round is taken, and contains no port. Fragments after the first carry no UDP
+    header: they never match (net/netfilter/xt_tcpudp.c).
+    """
+
+    name = "udp"
+    reads_header = True
+    protocols = frozenset({"udp"})
+    options = (
+        Option("--sport", PortRange(ordered=False), "sport", invert=True, aliases=("--source-port",)),
+        Option("--dport", PortRange(ordered=False), "dport", invert=True, aliases=("--destination-port",)),
+    )
+    __slots__ = ()
+
+    @classmethod
+    def complete(cls, given: dict[str, Setting], family: Family) -> None:
+        drop_all_ports(given)

@@ -1,0 +1,77 @@
+"""What the kernel remembers of a connection: both directions' addresses, and so its NAT."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from iptexplain.rules.addresses import Address
+from iptexplain.walk.packet import Packet
+
+TRACKED_PORTS = frozenset({"tcp", "udp", "udplite", "sctp", "dccp"})
+
+
+class Tuple(NamedTuple):
+    """One direction of a connection. For ICMP, ``sport`` is the echo's id and ``dport`` its type and code."""
+
+    proto: str
+    src: Address
+    dst: Address
+    sport: int | None = None
+    dport: int | None = None
+
+    def reversed(self) -> Tuple:
+        return Tuple(self.proto, self.dst, self.src, self.dport, self.sport)
+
+
+class Connection(NamedTuple):
+    """``original``: as its first packet came; ``reply``: what its answers look like when they come. NAT is the difference."""
+
+    original: Tuple
+    reply: Tuple
+    seen_reply: bool = False
+
+    @property
+    def is_dnat(self) -> bool:
+        return (self.original.dst, self.original.dport) != (self.reply.src, self.reply.sport)
+
+    @property
+    def is_snat(self) -> bool:
+        return (self.original.src, self.original.sport) != (self.reply.dst, self.reply.dport)
+
+    @property
+    def status(self) -> str:
+        """The names of ctstatus that hold, as a comma list."""
+        names = [("SEEN_REPLY", self.seen_reply), ("SNAT", self.is_snat), ("DNAT", self.is_dnat)]
+        return ",".join(n for n, holds in names if holds) or "NONE"
+
+    def destination(self, reply: bool) -> tuple[Address, int | None]:
+        """Where a packet of this direction really goes: put in before routing."""
+        back = self.original if reply else self.reply
+        return back.src, back.sport
+
+    def source(self, reply: bool) -> tuple[Address, int | None]:
+        """Who a packet of this direction says it is from: put in after routing."""
+        back = self.original if reply else self.reply
+        return back.dst, back.dport
+
+
+def tuple_of(packet: Packet) -> Tuple:
+    """The packet's own tuple, as nf_ct_get_tuple reads it."""
+    f = packet.fields
+    if f["proto"] in TRACKED_PORTS:
+        return Tuple(f["proto"], packet.src, packet.dst, f.get("sport"), f.get("dport"))
+    return Tuple(f["proto"], packet.src, packet.dst, f.get("icmp_id"), f.get("icmp_id"))
+
+
+def new_state(packet: Packet) -> str:
+    """The state of a packet that belongs to no known connection (nf_conntrack_proto_tcp.c with tcp_loose, _icmp.c)."""
+    f: dict[str, Any] = dict(packet.fields)
+    if f["proto"] == "tcp":
+        flags = f.get("flags", frozenset({"SYN"})) - {"PSH", "URG"}
+        return "NEW" if flags in ({"SYN"}, {"ACK"}) else "INVALID"
+    if f["proto"] == "icmp":
+        return "NEW" if f.get("icmp_type", 8) in (8, 13, 15, 17) else "INVALID"
+    if f["proto"] == "ipv6-icmp":
+        kind = f.get("icmp_type", 128)
+        return "UNTRACKED" if 130 <= kind <= 137 or kind == 143 else "NEW" if kind in (128, 139) else "INVALID"
+    return "NEW"

@@ -1,0 +1,47 @@
+"""Packets from JSON, one after the other, with the connections that they belong to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from iptexplain.errors import OptionError
+from iptexplain.host.topology import Topology
+from iptexplain.rules.model import Ruleset
+from iptexplain.walk.conntrack import Connection
+from iptexplain.walk.packet import Packet, read_fields
+from iptexplain.walk.trace import Trace, trace
+
+ABOUT_OTHERS = ("after", "dir", "icmp_error", "inner")
+
+
+class Flows:
+    """Traces packets of one ruleset; a packet with ``after`` belongs to the connection of an earlier one."""
+
+    def __init__(self, ruleset: Ruleset, topology: Topology) -> None:
+        self.ruleset, self.topology = ruleset, topology
+        self.traces: list[Trace] = []
+
+    def trace(self, packet: dict[str, Any]) -> Trace:
+        """One packet as design section 6 of the JSON writes it; raises OptionError for what it cannot be."""
+        fields = {k: v for k, v in packet.items() if k not in ABOUT_OTHERS and v is not None}
+        typed = Packet({"iif": "", **read_fields(fields)})
+        missing = [k for k in ("src", "dst", "proto") if k not in typed.fields]
+        if missing:
+            raise OptionError(f"a packet needs {', '.join(missing)}")
+        connection, reply = self._connection(packet)
+        answer = trace(self.ruleset, self.topology, typed, connection, reply)
+        self.traces.append(answer)
+        return answer
+
+    def _connection(self, packet: dict[str, Any]) -> tuple[Connection | None, bool]:
+        after = packet.get("after")
+        if after is None:
+            return None, False
+        if not isinstance(after, int) or not 0 <= after < len(self.traces):
+            raise OptionError(f"after: there is no earlier packet {after}")
+        earlier = self.traces[after]
+        reply = (packet.get("dir", "reply") == "reply") != earlier.reply
+        connection = earlier.connection
+        if connection is None:
+            return None, False
+        return connection._replace(seen_reply=connection.seen_reply or reply), reply

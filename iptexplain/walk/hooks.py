@@ -1,0 +1,26 @@
+"""The order in which the kernel asks the tables, as data (netfilter's hook priorities, nf_tables and legacy)."""
+
+from __future__ import annotations
+
+from iptexplain.rules.answer import Backend
+
+CONNTRACK = "conntrack"
+"""Not a table: here the packet is looked up among the known connections."""
+
+HOOKS: dict[str, tuple[str, ...]] = {
+    "PREROUTING": ("raw", CONNTRACK, "mangle", "nat"),
+    "INPUT": ("mangle", "filter", "security", "nat"),
+    "FORWARD": ("mangle", "filter", "security"),
+    "OUTPUT": ("raw", CONNTRACK, "mangle", "nat", "filter", "security"),
+    "POSTROUTING": ("mangle", "nat"),
+}
+
+MANIP = {"PREROUTING": "dst", "OUTPUT": "dst", "INPUT": "src", "POSTROUTING": "src"}
+"""Which end of the packet the nat table rewrites at a hook."""
+
+
+def tables_at(hook: str, backend: Backend) -> tuple[str, ...]:
+    """The tables of a hook in order. iptables-nft registers security's INPUT chain after nat's (150 and 100)."""
+    if hook == "INPUT" and backend is Backend.NFT:
+        return ("mangle", "filter", "nat", "security")
+    return HOOKS[hook]

@@ -1,0 +1,101 @@
+"""A packet's way through the chains of one table at one hook."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from iptexplain.rules.answer import Answer, Packet
+from iptexplain.rules.extension import Match, Target
+from iptexplain.rules.model import Chain, Jump, Place, Rule, Ruleset, Verdict
+from iptexplain.walk.decide import Decisions
+
+
+class Step(NamedTuple):
+    """A rule that matched, or a policy that was reached; ``depth`` counts the jumps, ``rule`` is None for a policy."""
+
+    hook: str
+    place: Place
+    action: str
+    rule: Rule | None
+    depth: int
+    to: dict[str, Any]
+    """What the rule changed: fields of the packet with their new values."""
+
+
+class TableWalk:
+    """One table, one hook, one packet. ``run`` gives the verdict: ACCEPT or DROP, and the rule or policy that gave it."""
+
+    def __init__(
+        self, ruleset: Ruleset, table: str, hook: str, packet: Packet, decisions: Decisions, steps: list[Step]
+    ) -> None:
+        self.chains = ruleset.tables[table].chains
+        self.table, self.hook, self.packet, self.decisions, self.steps = table, hook, packet, decisions, steps
+        self.target: Target | None = None
+
+    def run(self) -> str:
+        """The verdict; afterwards ``target`` is the target that gave it (None: the policy, or ACCEPT and DROP themselves)."""
+        base = self.chains[self.hook]
+        verdict = self._chain(base, 0)
+        if verdict is not None:
+            return verdict
+        self.steps.append(
+            Step(self.hook, Place(self.table, base.name, "policy", base.line), base.policy or "ACCEPT", None, 0, {})
+        )
+        return base.policy or "ACCEPT"
+
+    def _chain(self, chain: Chain, depth: int) -> str | None:
+        """The verdict of a chain, None when the packet falls out of its end or returns."""
+        for number, rule in enumerate(chain.rules, 1):
+            place = Place(self.table, chain.name, number, rule.line)
+            if not self._matches(rule, place):
+                continue
+            target = rule.target
+            if isinstance(target, Jump):
+                self._step(place, f"{'goto' if target.goto else 'jump'}:{target.chain}", rule, depth)
+                verdict = self._chain(self.chains[target.chain], depth + 1)
+                if verdict is not None or target.goto:
+                    return verdict
+            elif isinstance(target, Verdict):
+                self._step(place, target.word, rule, depth)
+                if target.word == "RETURN":
+                    return None
+                return self._decided(target, place)
+            elif target is None:
+                self._step(place, "none", rule, depth)
+            else:
+                changes = dict(target.changes(self.packet))
+                self._step(
+                    place,
+                    target.name if target.name != "unknown" else getattr(target, "given_name", ""),
+                    rule,
+                    depth,
+                    changes,
+                )
+                self._change(changes)
+                if target.verdict is not None:
+                    self.target = target
+                    return self._decided(target, place)
+        return None
+
+    def _change(self, changes: dict[str, Any]) -> None:
+        self.packet.fields.update(changes)  # type: ignore[attr-defined]
+
+    def _decided(self, target: Target, place: Place) -> str:
+        verdict = target.word if isinstance(target, Verdict) else target.verdict
+        if verdict in ("ACCEPT", "DROP"):
+            return str(verdict)
+        return "ACCEPT" if self.decisions.decide(place, None) else "DROP"
+
+    def _step(self, place: Place, action: str, rule: Rule, depth: int, to: dict[str, Any] | None = None) -> None:
+        self.steps.append(Step(self.hook, place, action, rule, depth, to if to is not None else {}))
+
+    def _matches(self, rule: Rule, place: Place) -> bool:
+        """Every condition in order. A definite no ends it; only when nothing says no are the unknown ones decided."""
+        unknown: list[Match] = []
+        for match in rule.conditions():
+            answer = match.answer(self.packet)
+            if answer is Answer.NO:
+                return False
+            if answer is Answer.UNKNOWN:
+                unknown.append(match)
+        return all(self.decisions.decide(place, match) for match in unknown)
