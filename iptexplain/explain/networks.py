@@ -27,11 +27,11 @@ class Reach(NamedTuple):
 
 def sides(situation: Situation) -> dict[str, End]:
     """The networks by bridge, then ``host`` and ``outside``, each with somebody who stands for it."""
-    found = {n.bridge: end for n in situation.docker.networks if (end := _somebody(situation, n.bridge))}
+    found = {n.bridge: end for n in situation.docker.networks if (end := somebody(situation, n.bridge))}
     return {**found, "host": situation.end("host"), "outside": situation.end("internet")}
 
 
-def _somebody(situation: Situation, bridge: str, other_than: Address | None = None) -> End | None:
+def somebody(situation: Situation, bridge: str, other_than: Address | None = None) -> End | None:
     """A container on a bridge: a known one, else the highest address of the subnet that is free."""
     topology = situation.topology
     for endpoint in topology.endpoints:
@@ -59,10 +59,10 @@ def reach(situation: Situation) -> list[Reach]:
 
 def within(situation: Situation, network: Network) -> Trace | None:
     """The way between two containers of one network."""
-    one = _somebody(situation, network.bridge)
+    one = somebody(situation, network.bridge)
     if one is None:
         return None
-    other = _somebody(situation, network.bridge, other_than=one.address)
+    other = somebody(situation, network.bridge, other_than=one.address)
     if other is None or other.address == one.address:
         return None
     return situation.probe(one, other, mac_dst="peer")

@@ -8,6 +8,7 @@ from iptexplain.explain.chains import chain_view, foreign_chains
 from iptexplain.explain.networks import networks_json, reach, within
 from iptexplain.explain.ports import PublishedPort, ports_json, published_ports
 from iptexplain.explain.situation import Situation, verdict
+from iptexplain.recognise.docker_port import Port
 from iptexplain.rules.model import Place
 
 
@@ -26,7 +27,7 @@ def overview(situation: Situation, verbose: bool = False) -> dict[str, Any]:
         "docker_rules": len(docker.roles.found),
         "layout": docker.layout,
         **network_facts(situation),
-        "ports": grouped(published_ports(situation)),
+        "ports": port_classes(published_ports(situation)),
         "host": host_facts(situation),
         "forward": policy(situation, "FORWARD"),
         "foreign": foreign_chains(situation),
@@ -85,26 +86,55 @@ def host_facts(situation: Situation) -> dict[str, Any]:
     return {"known": True, "policy": found.policy, "line": found.line, "view": chain_view(situation, table, found)}
 
 
-def grouped(ports: list[PublishedPort]) -> list[list[PublishedPort]]:
-    """Ports that differ only by number are said together: the same container, address and ways, consecutive numbers."""
-    groups: list[list[PublishedPort]] = []
+class PortRun(NamedTuple):
+    """Published ports with consecutive numbers that go to one container: said in one row."""
+
+    ports: tuple[PublishedPort, ...]
+
+    @property
+    def first(self) -> PublishedPort:
+        return self.ports[0]
+
+    @property
+    def last(self) -> PublishedPort:
+        return self.ports[-1]
+
+    def lines(self, kind: str) -> list[int]:
+        """The lines of their DNAT rules (``dnat``) or of the rules that let them in (``accepts``)."""
+        found = [p.port.dnat for p in self.ports] if kind == "dnat" else [a for p in self.ports for a in p.port.accepts]
+        return sorted({f.place.line for f in found})
+
+
+def port_classes(ports: list[PublishedPort]) -> list[list[PortRun]]:
+    """The ports by the way they behave, each class in runs, in the order of the dump."""
+    classes: dict[tuple[object, ...], list[PublishedPort]] = {}
+    for published in ports:
+        classes.setdefault(_behaviour(published), []).append(published)
+    return [_runs(members) for members in classes.values()]
+
+
+def _behaviour(published: PublishedPort) -> tuple[object, ...]:
+    """What is the same for ports about which the same sentences are true."""
+    accepts = {a.place for a in published.port.accepts}
+    return (published.port.is_everywhere, published.port.is_loopback) + tuple(
+        (f.client, f.via, f.seen == "unchanged", "accept" if f.decides in accepts else f.decides, f.reason)
+        for f in published.flows.values()
+    )
+
+
+def _runs(ports: list[PublishedPort]) -> list[PortRun]:
+    runs: list[list[PublishedPort]] = []
     for published in sorted(ports, key=lambda p: (p.port.container_ip, p.port.host_ip, p.port.proto, p.port.host_port)):
-        if groups and _follows(groups[-1][-1], published):
-            groups[-1].append(published)
+        if runs and _follows(runs[-1][-1].port, published.port):
+            runs[-1].append(published)
         else:
-            groups.append([published])
-    return sorted(groups, key=lambda g: min(p.port.dnat.place.line for p in g))
+            runs.append([published])
+    return [PortRun(tuple(r)) for r in sorted(runs, key=lambda r: min(p.port.dnat.place.line for p in r))]
 
 
-def _follows(one: PublishedPort, other: PublishedPort) -> bool:
-    a, b = one.port, other.port
+def _follows(a: Port, b: Port) -> bool:
     same = (a.container_ip, a.host_ip, a.proto, a.bridge) == (b.container_ip, b.host_ip, b.proto, b.bridge)
-    step = (b.host_port - a.host_port, b.container_port - a.container_port) == (1, 1)
-    return same and step and _ways(one) == _ways(other)
-
-
-def _ways(published: PublishedPort) -> list[tuple[str, str, str | None]]:
-    return [(f.client, f.via, f.seen) for f in published.flows.values()]
+    return same and (b.host_port - a.host_port, b.container_port - a.container_port) == (1, 1)
 
 
 def explain_json(situation: Situation) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from iptexplain.explain.networks import place_json, reason
+from iptexplain.explain.networks import place_json, reason, somebody
 from iptexplain.explain.situation import ARRIVED, Situation, decider
 from iptexplain.host.endpoints import End
 from iptexplain.recognise.docker_port import Port
@@ -27,6 +27,8 @@ class Flow(NamedTuple):
     seen: str | None
     decides: Place | None
     reason: str
+    listens: bool | None
+    """Whether docker-proxy listens, where the snapshot tells it."""
 
     def jump(self, hook: str, target: str) -> Place | None:
         """The rule of a base chain that sent the packet to the chain ``target``."""
@@ -40,6 +42,24 @@ class PublishedPort(NamedTuple):
     port: Port
     name: str | None
     flows: dict[str, Flow]
+
+    def alike(self) -> list[tuple[list[str], Flow]]:
+        """The flows that end alike, with their clients; only those to the host's address can be said together."""
+        groups: list[tuple[list[str], Flow]] = []
+        for client, flow in self.flows.items():
+            same = next(
+                (
+                    c
+                    for c, f in groups
+                    if flow.via == f.via == "proxy" and (f.seen, f.decides) == (flow.seen, flow.decides)
+                ),
+                None,
+            )
+            if same is not None:
+                same.append(client)
+            else:
+                groups.append(([client], flow))
+        return groups
 
 
 def published_ports(situation: Situation) -> list[PublishedPort]:
@@ -65,7 +85,9 @@ def _flows(situation: Situation, port: Port) -> dict[str, Flow]:
     if others and not port.is_loopback:
         asked["other network"] = (situation.end(others[0]), target)
     if port.bridge and not port.is_loopback:
-        asked["same network"] = (situation.end(port.bridge), target)
+        other = somebody(situation, port.bridge, other_than=container.address)
+        if other:
+            asked["same network"] = (other, target)
     asked["direct"] = (outside, container)
     return {client: _flow(situation, port, client, *ends) for client, ends in asked.items()}
 
@@ -74,27 +96,28 @@ def _flow(situation: Situation, port: Port, client: str, source: End, target: En
     way = situation.probe(source, target, port.proto)
     fields, outcome = way.outcome.fields, way.outcome
     via, seen = "dropped", None
+    listens = _listens(situation, port)
     if outcome.kind in ARRIVED and str(fields["dst"]) == port.container_ip:
         via = "direct" if client == "direct" else "dnat"
         seen = "unchanged" if fields["src"] == source.address else str(fields["src"])
     elif outcome.kind in ARRIVED:
-        proxy = _proxy(situation, port)
-        via = "nobody" if proxy is False else "proxy"
+        network = situation.docker.network(port.bridge)
+        off = listens is False or (listens is None and network is not None and network.userland_proxy is False)
         gateway = situation.gateway(port.bridge)
-        seen = str(gateway) if gateway and proxy is not False else None
+        via = "nobody" if off else "proxy"
+        seen = str(gateway) if gateway and not off else None
     elif outcome.kind == "unknown":
         via = "unknown"
-    return Flow(client, via, way, seen, decider(way), reason(situation, way))
+    return Flow(client, via, way, seen, decider(way), reason(situation, way), listens)
 
 
-def _proxy(situation: Situation, port: Port) -> bool | None:
-    """Whether docker-proxy listens on the port: the snapshot's listeners tell, else the rules' own hint, else None."""
+def _listens(situation: Situation, port: Port) -> bool | None:
+    """Whether a program of the host listens on the port: docker-proxy, unless it is switched off. None: no snapshot."""
     listeners = situation.snapshot.facts.get("listeners")
-    if listeners is not None:
-        wanted = {f"{port.proto} {ip}:{port.host_port}" for ip in (port.host_ip, f"[{port.host_ip}]")}
-        return any(entry in wanted for entry in listeners)
-    network = situation.docker.network(port.bridge)
-    return network.userland_proxy if network else None
+    if listeners is None:
+        return None
+    wanted = {f"{port.proto} {ip}:{port.host_port}" for ip in (port.host_ip, f"[{port.host_ip}]")}
+    return any(entry in wanted for entry in listeners)
 
 
 def reachable_from(published: PublishedPort) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from iptexplain.errors import DumpError, Location, ParseError
 from iptexplain.explain.chains import purpose
-from iptexplain.explain.words import action, conditions, phrase, said, save_clause
+from iptexplain.explain.words import action, conditions, noun, phrase, said, save_clause
 from iptexplain.recognise.shape import roles_of
 from iptexplain.rules.model import BASE_CHAINS, Dump, Rule
 from iptexplain.rules.parse import parse
@@ -76,7 +76,7 @@ def rule_facts(text: str, table: str | None = None, family: int | None = None) -
     clauses = [(f"-A {rule.chain}", "")]
     for setting in rule.parameters.settings:
         part = type(rule.parameters)((setting,))
-        clauses.append((save_clause(part), phrase(part) or f"{setting.text} packets"))
+        clauses.append((save_clause(part), phrase(part) or noun(setting.value)))
     clauses += [(save_clause(m), phrase(m)) for m in rule.matches]
     if rule.target is not None:
         clauses.append((save_clause(rule.target), action(rule.target)))

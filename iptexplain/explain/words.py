@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 
+from iptexplain.explain.amounts import duration, per, size, span
 from iptexplain.rules.answer import Backend
 from iptexplain.rules.extension import Extension, Match, Target
 from iptexplain.rules.find import UnknownMatch, UnknownTarget
@@ -31,7 +32,8 @@ def environment() -> jinja2.Environment:
     )
     env.filters.update(
         ports=ports, listed=listed, either=either, phrase=phrase, said=said, interface=interface, code=code, lines=lines,
-        place=place, at=at, side=side, count=count, sentence=sentence, sentence_start=sentence_start, lower_first=lower_first,
+        place=place, at=at, side=side, client=client, count=count, sentence=sentence, sentence_start=sentence_start,
+        lower_first=lower_first, size=size, duration=duration, per=per, span=span,
     )  # fmt: skip
     return env
 
@@ -106,6 +108,11 @@ def side(name: str) -> str:
     return {"host": "the host", "outside": "outside"}.get(name) or code(name)
 
 
+def client(name: str) -> str:
+    """A kind of client of a published port, by Flow.client."""
+    return environment().get_template("documents/client.j2").render(name=name).strip()
+
+
 def count(number: int, one: str, many: str | None = None) -> str:
     """``1 rule``, ``2 rules``."""
     return f"{number} {one if number == 1 else many or one + 's'}"
@@ -124,10 +131,26 @@ def sentence(text: str) -> str:
     return sentence_start(text) + ("" if text.endswith(".") else ".")
 
 
+def phrases(extension: Extension) -> list[str]:
+    """The phrases of one match or target; none for what says nothing about packets (a comment)."""
+    rendered = _template(extension).render(**_context(extension))
+    return [said(line.strip()) for line in rendered.splitlines() if line.strip()]
+
+
 def phrase(extension: Extension) -> str:
-    """The words of one match or target; empty for what says nothing about packets (a comment)."""
-    lines = [said(line.strip()) for line in _template(extension).render(**_context(extension)).splitlines()]
-    return listed([line for line in lines if line])
+    """The words of one match or target, in one piece."""
+    return joined(phrases(extension))
+
+
+def joined(found: list[str]) -> str:
+    """Phrases that follow a noun: first where packets come from and go to, then what else holds of them."""
+    ways = [p for p in found if p.startswith(WAYS)]
+    others = [p for p in found if not p.startswith(WAYS)]
+    return " ".join([*ways, *([listed(others)] if others else [])])
+
+
+WAYS = ("from ", "to ", "not from ", "not to ", "neither from ", "from or to ")
+"""How phrases begin that say only where packets come from or go to."""
 
 
 SPECIAL: dict[type[Extension], str] = {
@@ -152,11 +175,16 @@ def _context(extension: Extension) -> dict[str, Any]:
 
 def conditions(rule: Rule) -> str:
     """Which packets the rule is about: ``TCP packets from 10.0.0.0/8 to port 80``; ``every packet`` without any condition."""
-    noun = environment().get_template("rules/noun.j2").render(protocol=rule.parameters.protocol).strip()
-    phrases = [p for p in map(phrase, rule.conditions()) if p]
-    if not phrases and rule.parameters.protocol is None:
+    found = [p for match in rule.conditions() for p in phrases(match)]
+    protocol = rule.parameters.protocol
+    if not found and protocol is None:
         return "every packet"
-    return " ".join([noun, listed(phrases) if len(phrases) < 3 else "; ".join(phrases)]).strip()
+    return f"{noun(protocol)} {joined(found)}".strip()
+
+
+def noun(protocol: str | None) -> str:
+    """``TCP packets``, or just ``packets``."""
+    return environment().get_template("rules/noun.j2").render(protocol=protocol).strip()
 
 
 def action(target: Target | None) -> str:

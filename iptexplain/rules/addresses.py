@@ -11,6 +11,11 @@ from iptexplain.rules.values import Family, Interval, Kind
 
 BITS: dict[Family, int] = {4: 32, 6: 128}
 _AF = {4: socket.AF_INET, 6: socket.AF_INET6}
+_MASKS: dict[Family, dict[str, int]] = {
+    family: {str(n): (1 << bits) - (1 << bits - n) for n in range(bits + 1)} | {"": (1 << bits) - 1}
+    for family, bits in BITS.items()
+}
+"""Prefix length as text → mask; no length is a host's."""
 
 
 class Address(NamedTuple):
@@ -97,7 +102,13 @@ class NetworkKind(Kind):
     """``ADDRESS[/PREFIX]`` of the ruleset's family."""
 
     def parse(self, text: str, family: Family) -> Network:
-        return to_network(text, family)
+        word, _, length = text.partition("/")
+        try:
+            mask = _MASKS[family][length]
+            number = int.from_bytes(socket.inet_pton(_AF[family], word), "big")
+        except (KeyError, OSError, ValueError):
+            return to_network(text, family)
+        return Network(family, number & mask, mask)
 
     def contains(self, value: Network, actual: Address) -> bool:
         return value.covers(actual)
@@ -115,14 +126,28 @@ class AddressKind(Kind):
         return to_address(text, family)
 
 
+class Prefix(NamedTuple):
+    """How many leading bits of an address count."""
+
+    family: Family
+    length: int
+
+    @property
+    def is_host(self) -> bool:
+        return self.length == BITS[self.family]
+
+    def __str__(self) -> str:
+        return str(self.length)
+
+
 class PrefixLength(Kind):
     """How many leading bits of an address count: a number, or a mask such as 255.255.255.0."""
 
-    def parse(self, text: str, family: Family) -> int:
-        prefix = to_network(f"{format_address(family, 0)}/{text}", family).prefix
-        if prefix is None:
+    def parse(self, text: str, family: Family) -> Prefix:
+        length = to_network(f"{format_address(family, 0)}/{text}", family).prefix
+        if length is None:
             raise OptionError(f"mask '{text}' is not a prefix")
-        return prefix
+        return Prefix(family, length)
 
 
 class HostNetwork(NamedTuple):
@@ -136,7 +161,7 @@ class HostNetwork(NamedTuple):
 
 
 class HostNetworkKind(Kind):
-    """``ADDRESS[/PREFIX or /MASK]``, saved with its host bits (XTTYPE_HOSTMASK); ``prefixed``: also with /32 or /128."""
+    """``ADDRESS[/PREFIX or /MASK]``, host bits kept (XTTYPE_HOSTMASK); ``prefixed``: saved with /32 or /128 too."""
 
     def __init__(self, prefixed: bool = False) -> None:
         self.prefixed = prefixed

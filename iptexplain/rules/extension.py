@@ -7,6 +7,7 @@ found by its name, no list is kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from iptexplain.errors import OptionError
@@ -20,14 +21,7 @@ if TYPE_CHECKING:
 HOOKS = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
 
 
-class Option(NamedTuple):
-    """One option of an extension.
-
-    ``kind`` reads and writes its value (None: a flag without a value); ``field`` is the packet's field that the value is
-    held against; ``invert``: ``!`` may stand before it; ``default``: the value when it is not given, ``hide_default``:
-    iptables-save leaves that value out; ``group``: at most one option of a group may be given.
-    """
-
+class _OptionFields(NamedTuple):
     name: str
     kind: Kind | None = None
     field: str | None = None
@@ -38,7 +32,16 @@ class Option(NamedTuple):
     hide_default: bool = False
     group: str | None = None
 
-    @property
+
+class Option(_OptionFields):
+    """One option of an extension.
+
+    ``kind`` reads and writes its value (None: a flag without a value); ``field`` is the packet's field that the value is
+    held against; ``invert``: ``!`` may stand before it; ``default``: the value when it is not given, ``hide_default``:
+    iptables-save leaves that value out; ``group``: at most one option of a group may be given.
+    """
+
+    @cached_property
     def key(self) -> str:
         """The name as the tables of settings know it: ``--tcp-flags`` is ``tcp_flags``."""
         return self.name.lstrip("-").replace("-", "_")
@@ -82,6 +85,14 @@ class Extension:
     """Every way to write an option, aliases included; made from ``options``."""
     checks_rule: ClassVar[bool] = False
     """Whether ``refuse`` has something to say about the rest of the rule."""
+    takes_oddly: ClassVar[bool] = False
+    """Whether ``take`` is its own."""
+    converts: ClassVar[bool] = False
+    """Whether ``complete`` does something."""
+    demanding: ClassVar[tuple[Option, ...]] = ()
+    """The options that are required or have a default."""
+    grouped: ClassVar[bool] = False
+    """Whether options exclude each other."""
 
     __slots__ = ("settings",)
 
@@ -91,6 +102,10 @@ class Extension:
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.names = {name: o for o in cls.options for name in (o.name, *o.aliases)}
+        cls.takes_oddly = cls.take.__func__ is not Extension.take.__func__  # type: ignore[attr-defined]
+        cls.converts = cls.complete.__func__ is not Extension.complete.__func__  # type: ignore[attr-defined]
+        cls.demanding = tuple(o for o in cls.options if o.required or o.default is not None)
+        cls.grouped = any(o.group for o in cls.options)
         overridden = cls.refuse is not Extension.refuse
         cls.checks_rule = overridden or bool(cls.protocols or cls.tables or cls.chains) or len(cls.families) == 1
 
@@ -121,13 +136,21 @@ class Extension:
         """The extension with the options ``given`` (key → setting); raises OptionError for what iptables refuses."""
         if cls.needs_any and not given:
             raise OptionError(f"{cls.name}: one of {', '.join(o.name for o in cls.options)} must be given")
-        cls.complete(given, family)
-        for option in cls.options:
+        if cls.converts:
+            cls.complete(given, family)
+        for option in cls.demanding:
             if option.key not in given:
                 if option.required:
                     raise OptionError(f"{cls.name}: {option.name} must be given")
-                if option.default is not None:
-                    given[option.key] = Setting(option, option.default)
+                given[option.key] = Setting(option, option.default)
+        if cls.grouped:
+            cls._check_groups(given)
+        if len(given) == 1:
+            return cls(tuple(given.values()))
+        return cls(tuple(given[o.key] for o in cls.options if o.key in given))
+
+    @classmethod
+    def _check_groups(cls, given: dict[str, Setting]) -> None:
         groups = [s.option.group for s in given.values() if s.option.group]
         for group in groups:
             if groups.count(group) > 1:
@@ -137,7 +160,6 @@ class Extension:
             if group not in groups:
                 names = ", ".join(o.name for o in cls.options if o.group == group)
                 raise OptionError(f"{cls.name}: one of {names} must be given")
-        return cls(tuple(given[o.key] for o in cls.options if o.key in given))
 
     def refuse(self, rule: Rule, table: str, family: Family) -> str | None:
         """Why iptables would not take this extension in this rule, or None."""
@@ -233,6 +255,10 @@ class Target(Extension):
     def save(self, backend: Backend) -> str:
         options = self.save_options(backend)
         return f"-j {self.name} {options}" if options else f"-j {self.name}"
+
+    def decide(self, packet: Packet) -> str | None:
+        """The verdict for ``packet``, where it is not the same for all."""
+        return self.verdict
 
     def changes(self, packet: Packet) -> Mapping[str, Any]:
         """The fields that later rules see changed, with their new values (Answer.UNKNOWN where nobody can tell)."""

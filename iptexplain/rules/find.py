@@ -68,19 +68,20 @@ class UnknownTarget(Target):
         return hash((self.given_name, self.raw))
 
 
+@cache
 def find_match(name: str) -> type[Match] | None:
     """The class of the match ``name``, or None when no file has that name."""
     found = _find("matches", name)
     return found if found is not None and issubclass(found, Match) else None
 
 
+@cache
 def find_target(name: str) -> type[Target] | None:
     """The class of the target ``name``, or None when no file has that name."""
     found = _find("targets", name)
     return found if found is not None and issubclass(found, Target) else None
 
 
-@cache
 def _find(package: str, name: str) -> type[Extension] | None:
     stem = name.lower().replace("-", "_")
     if not stem.isidentifier() or (package == "matches") != (name == name.lower()):

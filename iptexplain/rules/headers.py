@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from iptexplain.rules.answer import Answer, Backend, Packet
-from iptexplain.rules.extension import Match
+from iptexplain.rules.extension import Match, Setting
 from iptexplain.rules.values import Interval, Number, Range
 
 
@@ -24,6 +25,11 @@ class RangeMatch(Match):
     whole: ClassVar[Range] = Range(0, 0xFFFFFFFF)
 
     __slots__ = ()
+
+    def words(self) -> Mapping[str, Setting | None]:
+        """Without what says nothing."""
+        words = super().words()
+        return {k: None if s and s.value == self.whole and not s.inverted else s for k, s in words.items()}
 
     def save_options(self, backend: Backend) -> str:
         return " ".join(s.save() for s in self.settings if s.value != self.whole)

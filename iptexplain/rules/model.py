@@ -60,7 +60,7 @@ class Jump(Target):
     __slots__ = ("chain", "goto")
 
     def __init__(self, chain: str, goto: bool = False) -> None:
-        super().__init__()
+        self.settings = ()
         self.chain, self.goto = chain, goto
 
     def save(self, backend: Backend) -> str:

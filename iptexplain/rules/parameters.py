@@ -46,22 +46,26 @@ class Parameters(Match):
         Option("-p", Protocol(), "proto", invert=True, aliases=("--protocol", "--proto")),
         Option("-f", field="fragment", invert=True, aliases=("--fragment",)),
     )
-    __slots__ = ()
+    __slots__ = ("is_plain", "protocol")
+
+    def __init__(self, settings: tuple[Setting, ...] = ()) -> None:
+        self.settings = settings
+        self.protocol: str | None = None
+        """The one protocol that the rule is about, by name; None when it is about several."""
+        self.is_plain = True
+        """Whether ``protocol`` tells all that the rule says about protocols (no ``! -p``)."""
+        for option, value, inverted in settings:
+            if option.key == "p":
+                self.protocol = None if inverted else value
+                self.is_plain = not inverted
 
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:
         """Leave out what says nothing: any address, any interface, any protocol (iptables-save does not print them)."""
-        for key in list(given):
-            value, inverted = given[key].value, given[key].inverted
-            if key == "p" and value == "all" and inverted:
-                raise OptionError("rule would never match protocol")
-            if value == "+" or value == "all" or (not inverted and key in "sd" and value.is_any):
+        for key, (_, value, inverted) in tuple(given.items()):
+            if value in ("all", "+") or (key in "sd" and value.mask == 0 and not inverted):
+                if inverted and key == "p":
+                    raise OptionError("rule would never match protocol")
                 del given[key]
         if "f" in given and family == 6:
             raise OptionError("-f is for IPv4 only: use -m frag")
-
-    @property
-    def protocol(self) -> str | None:
-        """The one protocol that the rule is about, by name; None when it is about several."""
-        setting = self.get("p")
-        return None if setting is None or setting.inverted else setting.value

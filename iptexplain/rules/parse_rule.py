@@ -141,7 +141,7 @@ class ParsedRule:
             self.counters = Counters(int(packets.text), int(size.text))
         elif name in ("-4", "--ipv4", "-6", "--ipv6"):
             self.other_family = name.strip("-").replace("ipv", "") != str(self.family)
-        elif name in Parameters.names:
+        elif name in Parameters.names and not any(c.kind and name in c.kind.names for c in self.clauses):
             self._parameter(Parameters.names[name], bang is not None, word)
         else:
             self._extension_option(word, bang)
@@ -199,12 +199,13 @@ class ParsedRule:
         name = self._next(word, "a target")
         goto = word.text in ("-g", "--goto")
         self.verdict_word = name
-        kind = None if goto else find_target(name.text)
+        known = self.chains is not None and name.text in self.chains
+        kind = None if goto or known else find_target(name.text)
         if name.text in VERDICTS and not goto:
             self.verdict = Verdict(name.text)
         elif kind is not None:
             self.target_clause = _Clause(kind, name.text, word)
-        elif goto or self.chains is None or name.text in self.chains:
+        elif goto or known or self.chains is None:
             self.verdict = Jump(name.text, goto)
         elif name.text in OUT_OF_TREE or any(w.text.startswith("--") and not w.quoted for w in self.words[self.i :]):
             self.target_clause = _Clause(None, name.text, word)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
-from iptexplain.errors import OptionError
-from iptexplain.rules.extension import Extension, Match, Target
-from iptexplain.rules.find import find_match, find_target
-from iptexplain.rules.model import BASE_CHAINS, VERDICTS, Chain, Counters, Generated, Jump, Rule, Table, Verdict
-from iptexplain.rules.parameters import Parameters
-from iptexplain.rules.parse_rule import ParsedRule, RuleError, add_setting
+from iptexplain.rules.clauses import Clauses
+from iptexplain.rules.model import BASE_CHAINS, Chain, Counters, Generated, Jump, Rule, Table
+from iptexplain.rules.parse_rule import ParsedRule, RuleError
 from iptexplain.rules.values import Family
 from iptexplain.rules.words import split_words
 
@@ -17,6 +15,9 @@ Report = Callable[[str, int, str, int], None]
 """Takes an error: message, line, the line's text, column (0: none)."""
 
 CHAIN_NAME_LIMIT = 28
+ZERO = Counters()
+_USER_CHAIN = re.compile(r":([^\s]{1,28}) - \[0:0\]\Z", re.ASCII).match
+"""The line of a user chain as it nearly always is."""
 
 
 class TableParser:
@@ -25,39 +26,43 @@ class TableParser:
     def __init__(self, name: str, line: int, family: Family, generated: Generated | None, report: Report) -> None:
         self.name, self.line, self.family, self.generated, self.report = name, line, family, generated, report
         self.policies: dict[str, tuple[str | None, Counters, int]] = {}
-        self.rules: dict[str, list[Rule]] = {}
-        self.targets: dict[str, Target | None] = {f" {v}": Verdict(v) for v in VERDICTS}
-        self.matches: dict[str, Match] = {}
-        self.heads: dict[str, Parameters] = {}
+        self.rules: dict[str, list[Rule]] = {chain: [] for chain in BASE_CHAINS[name]}
+        self.clauses = Clauses(name, family, self.rules)
         self.lines: list[tuple[int, str]] = []
+        self.counted = False
 
     def parse(self, lines: list[tuple[int, str]]) -> Table:
         base = BASE_CHAINS[self.name]
         self.lines = lines
-        self.rules = {name: [] for name in base}
         for number, line in lines:
-            text = line.strip()
-            if text[0] == ":" or text.startswith(("-N ", "-P ")):
-                self._chain(number, text)
-        for number, line in lines:
-            if line[0] != ":" and not (line[:3] == "-A " and self._fast(number, line, None)):
+            first = line[0]
+            if first == ":" or line[:3] in ("-N ", "-P "):
+                self._chain(number, line)
+            elif first != "-" or line[1] != "A" or not self._fast(number, line, None):
                 self._rule(number, line)
         self._check_loops()
         chains = {}
         for name, rules in self.rules.items():
-            policy, counters, number = self.policies.get(name, ("ACCEPT" if name in base else None, Counters(), 0))
+            policy, counters, number = self.policies.get(name, ("ACCEPT" if name in base else None, ZERO, 0))
             chains[name] = Chain(name, policy, counters, tuple(rules), number)
-        counted = any(r.counters is not None for rules in self.rules.values() for r in rules)
-        return Table(self.name, chains, self.line, self.generated, counted)
+        return Table(self.name, chains, self.line, self.generated, self.counted)
 
     # -- chains
 
-    def _chain(self, number: int, text: str) -> None:
+    def _chain(self, number: int, line: str) -> None:
+        plain = _USER_CHAIN(line)
+        if plain and plain[1] not in self.rules:
+            self.policies[plain[1]] = (None, ZERO, number)
+            self.rules[plain[1]] = []
+            return
+        self._unusual_chain(number, line.strip())
+
+    def _unusual_chain(self, number: int, text: str) -> None:
         words = text.split()
         name = words[0][1:] if text[0] == ":" else (words[1] if len(words) > 1 else "")
         rest = words[1:] if text[0] == ":" else words[2:]
         policy = "-" if text.startswith("-N") else (rest[0] if rest else "")
-        counters = Counters()
+        counters = ZERO
         if rest[1:]:
             numbers = rest[1].strip("[]").split(":") if text[0] == ":" else rest[2:4]
             if len(numbers) != 2 or not all(n.isdecimal() for n in numbers):
@@ -100,6 +105,7 @@ class TableParser:
                 self.report("the counters before a rule are [PACKETS:BYTES]", number, line, start + 1)
                 return None
             counters = Counters(int(numbers[0]), int(numbers[1]))
+            self.counted = True
             start = end + 2
         if line[start : start + 3] == "-A " and self._fast(number, line[start:], counters):
             return None
@@ -137,104 +143,34 @@ class TableParser:
         return None
 
     def _fast(self, number: int, line: str, counters: Counters | None) -> bool:
-        """A rule as iptables-save prints it: its clauses are looked up as text. False: anything unusual, nothing was done."""
-        if "\\" in line:
-            return False
-        _, _, spec = line.partition(" ")
-        chain, _, spec = spec.partition(" ")
+        """A rule as iptables-save prints it. False: anything unusual, nothing was done."""
+        end = line.find(" ", 3)
+        chain, spec = (line[3:end], line[end:]) if end > 0 else (line[3:], "")
         rules = self.rules.get(chain)
-        if rules is None:
+        if rules is None or "\\" in line:
             return False
-        spec, dash, jump = (" " + spec).rpartition(" -j")
-        if not dash:
-            spec, jump = jump, ""
-        head, *clauses = spec.split(" -m ")
-        parameters = self.heads.get(head) or self._head(head)
-        if parameters is None:
+        rule = self.clauses.rule(number, chain, spec, counters)
+        if rule is None:
             return False
-        matches = []
-        for clause in clauses:
-            match = self.matches.get(clause) or self._match(clause)
-            if match is None:
-                return False
-            matches.append(match)
-        target = self.targets.get(jump) if jump else None
-        if target is None and jump:
-            target = self._target(jump)
-            if target is None:
-                return False
-        rule = Rule(number, chain, parameters, tuple(matches), target, counters)
-        if self._accept(rule, line):
-            rules.append(rule)
+        rules.append(rule)
         return True
 
     def _accept(self, rule: Rule, line: str) -> bool:
         """Ask the extensions whether they may stand in this rule."""
         for extension in (*rule.matches, rule.target):
-            if extension is not None and extension.checks_rule:
-                problem = extension.refuse(rule, self.name, self.family)
-                if problem:
-                    word = extension.settings[0].option.name if extension.settings else f" {extension.name}"
-                    self.report(problem, rule.line, line, line.find(word.lstrip()) + 1)
-                    return False
+            problem = extension and extension.checks_rule and extension.refuse(rule, self.name, self.family)
+            if extension and problem:
+                word = extension.settings[0].option.name if extension.settings else extension.name
+                self.report(problem, rule.line, line, line.find(word) + 1)
+                return False
         return True
-
-    def _head(self, text: str) -> Parameters | None:
-        found = self._plain(Parameters, text.split())
-        if found is not None:
-            self.heads[text] = found  # type: ignore[assignment]
-        return found  # type: ignore[return-value]
-
-    def _match(self, text: str) -> Match | None:
-        words = plain_words(text)
-        kind = find_match(words[0]) if words else None
-        found = self._plain(kind, words[1:]) if kind and words else None
-        if found is not None:
-            self.matches[text] = found  # type: ignore[assignment]
-        return found  # type: ignore[return-value]
-
-    def _target(self, text: str) -> Target | None:
-        words = plain_words(text)
-        if not words:
-            return None
-        if len(words) == 1 and words[0] in self.rules and words[0] not in VERDICTS:
-            found: Extension | None = Jump(words[0])
-        else:
-            kind = find_target(words[0])
-            found = self._plain(kind, words[1:]) if kind else None
-        if found is not None:
-            self.targets[text] = found  # type: ignore[assignment]
-        return found  # type: ignore[return-value]
-
-    def _plain(self, kind: type[Extension], words: list[str]) -> Extension | None:
-        """An extension from words that are just its own options in full; None for anything else, errors included."""
-        names = kind.names
-        given: dict[str, object] = {}
-        i, end = 0, len(words)
-        try:
-            while i < end:
-                inverted = words[i] == "!"
-                i += inverted
-                option = names.get(words[i])
-                if option is None:
-                    return None
-                count = option.kind.words if option.kind else 0
-                values = words[i + 1 : i + 1 + count]
-                if len(values) < count or "!" in values or (kind is Parameters and count and "," in values[0]):
-                    return None
-                add_setting(kind, given, option, inverted, values, self.family)  # type: ignore[arg-type]
-                i += 1 + count
-            return kind.build(given, self.family)  # type: ignore[arg-type]
-        except (OptionError, IndexError):
-            return None
 
     # -- the whole table
 
     def _check_loops(self) -> None:
         """Follow the jumps depth first: a way back into a chain that is being followed is a loop (the kernel refuses it)."""
         jumps = {
-            name: {r.target.chain: r for r in reversed(rules) if isinstance(r.target, Jump)}
-            for name, rules in self.rules.items()
+            name: [r.target.chain for r in rules if r.target.__class__ is Jump] for name, rules in self.rules.items()
         }
         state: dict[str, str] = {}
         for start in self.rules:
@@ -249,28 +185,12 @@ class TableParser:
                 elif target not in jumps:
                     continue
                 elif state.get(target) == "open":
-                    rule = jumps[name][target]
+                    rule = next(
+                        r for r in self.rules[name] if r.target == Jump(target) or r.target == Jump(target, goto=True)
+                    )
                     way = [n for n, _ in stack]
                     loop = " -> ".join([*way[way.index(target) :], target])
                     self.report(f"a loop of jumps: {loop}", rule.line, dict(self.lines)[rule.line], 0)
                 elif target not in state:
                     state[target] = "open"
                     stack.append((target, iter(jumps[target])))
-
-
-def plain_words(text: str) -> list[str] | None:
-    """The words of a clause without backslashes; None when a quote is not closed or stands within a word."""
-    if '"' not in text:
-        return text.split()
-    pieces = text.split('"')
-    if not len(pieces) % 2:
-        return None
-    words: list[str] = []
-    for i, piece in enumerate(pieces):
-        if i % 2:
-            words.append(piece)
-        elif (i and piece[:1] not in ("", " ")) or (i + 1 < len(pieces) and piece[-1:] not in ("", " ")):
-            return None
-        else:
-            words += piece.split()
-    return words

@@ -48,10 +48,11 @@ def read_fields(texts: Mapping[str, Any]) -> dict[str, Any]:
     """Typed fields from their texts; raises OptionError that names the field."""
     fields = {}
     for name, text in texts.items():
-        if name not in FIELDS:
-            raise OptionError(f"a packet has no field '{name}': there are {', '.join(FIELDS)}")
+        read = _truth if name.startswith("set:") else FIELDS.get(name)
+        if read is None:
+            raise OptionError(f"a packet has no field '{name}': there are {', '.join(FIELDS)} and set:NAME:SIDES")
         try:
-            fields[name] = FIELDS[name](str(text))
+            fields[name] = read(str(text))
         except OptionError as e:
             raise OptionError(f"{name}: {e.message}") from None
     return fields

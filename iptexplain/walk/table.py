@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from iptexplain.rules.answer import Answer, Packet
+from iptexplain.rules.answer import Answer
+from iptexplain.rules.find import UnknownTarget
 from iptexplain.rules.extension import Match, Target
 from iptexplain.rules.model import Chain, Jump, Place, Rule, Ruleset, Verdict
 from iptexplain.walk.decide import Decisions
+from iptexplain.walk.packet import Packet
 
 
 class Step(NamedTuple):
@@ -59,31 +61,29 @@ class TableWalk:
                 self._step(place, target.word, rule, depth)
                 if target.word == "RETURN":
                     return None
-                return self._decided(target, place)
+                return target.word if target.word != "QUEUE" else self._either(place)
             elif target is None:
                 self._step(place, "none", rule, depth)
             else:
-                changes = dict(target.changes(self.packet))
-                self._step(
-                    place,
-                    target.name if target.name != "unknown" else getattr(target, "given_name", ""),
-                    rule,
-                    depth,
-                    changes,
-                )
-                self._change(changes)
-                if target.verdict is not None:
-                    self.target = target
-                    return self._decided(target, place)
+                verdict = self._extension(target, place, rule, depth)
+                if verdict is not None:
+                    return verdict
         return None
 
-    def _change(self, changes: dict[str, Any]) -> None:
-        self.packet.fields.update(changes)  # type: ignore[attr-defined]
+    def _extension(self, target: Target, place: Place, rule: Rule, depth: int) -> str | None:
+        """A target with a file of its own: what it changes, and the verdict when it gives one."""
+        verdict = target.decide(self.packet)
+        changes = dict(target.changes(self.packet))
+        action = target.given_name if isinstance(target, UnknownTarget) else target.name
+        self._step(place, action, rule, depth, changes)
+        self.packet.fields.update(changes)
+        if verdict is None:
+            return None
+        self.target = target
+        return verdict if verdict != "UNKNOWN" else self._either(place)
 
-    def _decided(self, target: Target, place: Place) -> str:
-        verdict = target.word if isinstance(target, Verdict) else target.verdict
-        if verdict in ("ACCEPT", "DROP"):
-            return str(verdict)
+    def _either(self, place: Place) -> str:
+        """A verdict that is not netfilter's to give."""
         return "ACCEPT" if self.decisions.decide(place, None) else "DROP"
 
     def _step(self, place: Place, action: str, rule: Rule, depth: int, to: dict[str, Any] | None = None) -> None:

@@ -216,6 +216,7 @@ class _Walk:
     # -- one hook
 
     def _hook(self, hook: str) -> None:
+        self.seen.fields["hook"] = hook
         for table in tables_at(hook, self.ruleset.backend):
             if table == CONNTRACK:
                 self._track()

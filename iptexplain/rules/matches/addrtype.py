@@ -56,9 +56,9 @@ class Addrtype(Match):
     LOCAL is an address of this host, on whichever interface; UNICAST is any address that belongs to somebody else (in
     IPv6 to one machine, this host or another); BROADCAST, MULTICAST and ANYCAST are what their names say. Of several
     types in IPv4 one must fit. In IPv6, UNSPEC, UNICAST and MULTICAST must all fit, and of LOCAL, ANYCAST and
-    UNREACHABLE one; the other types do not exist there. With ``--limit-iface-in`` or ``--limit-iface-out`` (since Linux
-    2.6.23) only addresses of the interface that the packet comes in or leaves by count as LOCAL or BROADCAST, all
-    others are UNICAST (net/netfilter/xt_addrtype.c, inet_dev_addr_type).
+    UNREACHABLE one; the other types do not exist there. With ``--limit-iface-in`` or ``--limit-iface-out`` only
+    addresses of the interface that the packet comes in or leaves by count as LOCAL or BROADCAST, all others are UNICAST
+    (net/netfilter/xt_addrtype.c, inet_dev_addr_type).
     """
 
     name = "addrtype"

@@ -11,7 +11,7 @@ class Cgroup(Match):
 
     ``--path`` names a group of cgroup v2, below its root, and means the groups within it too; the group must exist when
     the rule is loaded. ``--cgroup`` is a class of the net_cls controller (cgroup v1): 0xAAAABBBB for AAAA:BBBB. Packets
-    that belong to no socket of this host match only the inverted condition; in INPUT the socket is mostly not known yet.
+    that belong to no socket of this host match only the inverted condition; in INPUT it is mostly not known yet.
     Since Linux 3.14, paths since 4.5 (net/netfilter/xt_cgroup.c).
     """
 

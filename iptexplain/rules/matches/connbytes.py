@@ -22,7 +22,7 @@ class Amount(NumberRange):
 
 
 class Connbytes(Match):
-    """How many packets or bytes the packet's connection has carried so far, or how many bytes its packets have on average.
+    """How many packets or bytes the packet's connection has carried so far, or how long its packets are on average.
 
     Counted for the direction of its first packet, for the replies, or for both. Only when the kernel keeps such
     counters (sysctl net.netfilter.nf_conntrack_acct, which loading this rule turns on); a connection without counters
@@ -43,3 +43,8 @@ class Connbytes(Match):
         amount = given.get("connbytes")
         if amount and amount.value.low == amount.value.high:
             given["connbytes"] = amount._replace(inverted=False)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there is an upper limit."""
+        return bool(self.value("connbytes").high < MAX)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iptexplain.rules.addresses import BITS, PrefixLength
+from iptexplain.rules.addresses import BITS, Prefix, PrefixLength
 from iptexplain.rules.extension import Match, Option, Setting
 from iptexplain.rules.values import Family, Number
 
@@ -29,7 +29,7 @@ class Connlimit(Match):
     def complete(cls, given: dict[str, Setting], family: Family) -> None:
         """``! --connlimit-upto`` is above; the mask and the side are always printed."""
         uninvert(cls, given, "connlimit_upto", "connlimit_above")
-        given.setdefault("connlimit_mask", cls.setting("connlimit_mask", BITS[family]))
+        given.setdefault("connlimit_mask", cls.setting("connlimit_mask", Prefix(family, BITS[family])))
         if "connlimit_daddr" not in given:
             given.setdefault("connlimit_saddr", cls.setting("connlimit_saddr"))
 

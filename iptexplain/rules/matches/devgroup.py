@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from iptexplain.rules.extension import Match, Option
+from iptexplain.errors import OptionError
+from iptexplain.rules.extension import Match, Option, Setting
 from iptexplain.rules.matches.realm import NamedNumber
 from iptexplain.rules.model import Rule
 from iptexplain.rules.values import Family
@@ -20,12 +21,16 @@ class Devgroup(Match):
     """
 
     name = "devgroup"
-    needs = ("group",)
     options = (
         Option("--src-group", GROUPS, invert=True),
         Option("--dst-group", GROUPS, invert=True),
     )
     __slots__ = ()
+
+    @classmethod
+    def complete(cls, given: dict[str, Setting], family: Family) -> None:
+        if not given:
+            raise OptionError("devgroup: --src-group or --dst-group must be given")
 
     def refuse(self, rule: Rule, table: str, family: Family) -> str | None:
         for setting in self.settings:

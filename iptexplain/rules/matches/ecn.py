@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from iptexplain.errors import OptionError
 from iptexplain.rules.answer import Answer, Packet
-from iptexplain.rules.extension import Match, Option
+from iptexplain.rules.extension import Match, Option, Setting
 from iptexplain.rules.model import Rule
 from iptexplain.rules.values import Family, Interval, Number
 
@@ -30,13 +31,17 @@ class Ecn(Match):
     """
 
     name = "ecn"
-    needs = ("ecn",)
     options = (
         Option("--ecn-tcp-ece", field="flags", invert=True),
         Option("--ecn-tcp-cwr", field="flags", invert=True),
         Option("--ecn-ip-ect", Ect(), "tos", invert=True),
     )
     __slots__ = ()
+
+    @classmethod
+    def complete(cls, given: dict[str, Setting], family: Family) -> None:
+        if not given:
+            raise OptionError("ecn: one of its options must be given")
 
     def refuse(self, rule: Rule, table: str, family: Family) -> str | None:
         flags = [s.option.name for s in self.settings if s.option.field == "flags"]

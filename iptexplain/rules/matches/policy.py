@@ -26,7 +26,7 @@ class IpsecProtocol(Protocol):
 
 
 class Policy(Match):
-    """How IPsec treats the packet: ``--dir in``, as it was decapsulated; ``--dir out``, as it is going to be encapsulated.
+    """How IPsec treats the packet: with ``--dir in`` how it was unpacked, with ``--dir out`` how it will be packed.
 
     ``--pol none`` matches packets that IPsec leaves alone, ``--pol ipsec`` the others; the further options describe the
     IPsec states that the packet went through. Several of them are separated by ``--next``, at most four, and need

@@ -47,9 +47,9 @@ REALMS = NamedNumber({"cosmos": 0})
 
 
 class Realm(Match):
-    """The realm of the route that the packet takes: a number that an administrator gives to routes (``ip route … realm 5``).
+    """The realm of the route that the packet takes: a number that an administrator gives to routes.
 
-    The number of a name stands in /etc/iproute2/rt_realms (net/netfilter/xt_realm.c). IPv4 only.
+    ``ip route … realm 5`` sets it; names stand in /etc/iproute2/rt_realms (net/netfilter/xt_realm.c). IPv4 only.
     """
 
     name = "realm"

@@ -41,12 +41,12 @@ class ChunkTypes(Kind):
     """``any|all|only CHUNK[:FLAGS][,…]``."""
 
     words = 2
-    _how = Choice("any", "all", "only")
+    _how = Choice("any", "all", "only", any_case=True)
 
     def parse(self, text: str, family: Family) -> Chunks:
         how, _, names = text.partition(" ")
         if names.upper() in ("ALL", "NONE"):
-            return Chunks(self._how.parse(how.lower(), family), (Chunk(names.upper()),))
+            return Chunks(self._how.parse(how, family), (Chunk(names.upper()),))
         flags: dict[str, str] = {}
         for word in filter(None, names.split(",")):
             name, _, letters = word.partition(":")
@@ -55,7 +55,7 @@ class ChunkTypes(Kind):
                 raise OptionError(f"unknown SCTP chunk '{word}'")
             flags[name] = self._merged(name, flags.get(name, "") + letters)
         chunks = tuple(Chunk(n, flags[n]) for n in CHUNKS if n in flags) or (Chunk("NONE"),)
-        return Chunks(self._how.parse(how.lower(), family), chunks)
+        return Chunks(self._how.parse(how, family), chunks)
 
     def _merged(self, name: str, letters: str) -> str:
         """The flags in their order, each once; a capital wins. Those of I_DATA get lost in iptables 1.8.9."""
@@ -73,8 +73,8 @@ class ChunkTypes(Kind):
 class Sctp(TransportMatch):
     """The ports and chunks of an SCTP packet; loaded by ``-p sctp`` itself when one of its options is used.
 
-    ``--chunk-types any`` wants at least one chunk of a type that is listed, ``all`` one of each, and ``only`` that every
-    chunk's type is listed; flags belong to the type (net/netfilter/xt_sctp.c).
+    ``--chunk-types any`` wants at least one chunk of a type that is listed, ``all`` one of each, and ``only`` that the
+    type of every chunk is listed; flags belong to the type (net/netfilter/xt_sctp.c).
     """
 
     name = "sctp"

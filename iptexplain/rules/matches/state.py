@@ -11,8 +11,8 @@ from iptexplain.rules.values import ShortFlags
 class State(Match):
     """The state of the packet's connection: NEW, ESTABLISHED, RELATED, INVALID or UNTRACKED.
 
-    The older name of ``-m conntrack --ctstate``, without SNAT and DNAT. Since Linux 2.6.39 both are the same match
-    (net/netfilter/xt_conntrack.c), and only iptables remembers which of the names was used.
+    The older name of ``-m conntrack --ctstate``, without SNAT and DNAT. Both are the same match in the kernel
+    (net/netfilter/xt_conntrack.c), which remembers by which name it was asked for.
     """
 
     name = "state"

@@ -10,8 +10,8 @@ from iptexplain.rules.values import Number
 class Ttl(Match):
     """The time to live in the IPv4 header: how many more routers may pass the packet on, 0 to 255.
 
-    PREROUTING, INPUT and the first look of FORWARD see it as it arrived; this host takes one off after PREROUTING when
-    it forwards. A fragment has one like any packet (net/netfilter/xt_hl.c). IPv6 calls it hop limit: ``-m hl``.
+    PREROUTING and INPUT see it as it arrived; a host that forwards takes one off before FORWARD. IPv6 calls it hop
+    limit: ``-m hl`` (net/netfilter/xt_hl.c).
     """
 
     name = "ttl"

@@ -1,0 +1,158 @@
+"""Clauses of rules as iptables-save spells them (``-m tcp --dport 80``), read once and shared by all rules that have them.
+
+This is the fast way: a clause is looked up as text. Whatever is not just a known extension with its own options, written in
+full and valid, is left to parse_rule.py, which knows every spelling and says what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from functools import partial
+from typing import TypeVar
+
+from iptexplain.errors import OptionError
+from iptexplain.rules.extension import HOOKS, Extension, Match, Setting, Target
+from iptexplain.rules.find import find_match, find_target
+from iptexplain.rules.model import VERDICTS, Counters, Jump, Rule, Verdict
+from iptexplain.rules.parameters import Parameters
+from iptexplain.rules.values import Family
+
+E = TypeVar("E", bound=Extension)
+new_rule = partial(tuple.__new__, Rule)
+new_setting = partial(tuple.__new__, Setting)
+
+
+class Clauses:
+    """The clauses of one table. ``chains`` are the names that a rule may jump to."""
+
+    def __init__(self, table: str, family: Family, chains: Container[str]) -> None:
+        self.table, self.family, self.chains = table, family, chains
+        self.heads: dict[str, Parameters] = {}
+        self.matches: dict[str, Match] = {}
+        self.targets: dict[str, Target] = {f" {v}": Verdict(v) for v in VERDICTS}
+        self.taken: dict[tuple[str | None, str], tuple[dict[str, Match], dict[str, Target]]] = {}
+        """(protocol, base chain or "") → the clauses that iptables takes in such a rule."""
+
+    def rule(self, number: int, chain: str, spec: str, counters: Counters | None) -> Rule | None:
+        """The rule ``-A chain`` + ``spec`` (which begins with a space, or is empty); None: anything unusual."""
+        spec, _, jump = spec.rpartition(" -j") if " -j" in spec else (spec, "", "")
+        head, *clauses = spec.split(" -m ")
+        parameters = self.heads.get(head) or self._head(head)
+        if parameters is None:
+            return None
+        context = (parameters.protocol, chain if chain in HOOKS else "")
+        known = self.taken.get(context)
+        if known is None:
+            known = self.taken[context] = ({}, {})
+        matches = []
+        for clause in clauses:
+            match = known[0].get(clause) or self._match(clause, parameters, chain, known[0])
+            if match is None:
+                return None
+            matches.append(match)
+        target = None
+        if jump:
+            target = known[1].get(jump) or self._target(jump, parameters, chain, known[1])
+            if target is None:
+                return None
+        rule: Rule = new_rule((number, chain, parameters, tuple(matches), target, counters))
+        return rule
+
+    def _takes(self, extension: Extension, parameters: Parameters, chain: str) -> bool:
+        """Whether iptables takes the extension beside these parameters, in this chain."""
+        if not extension.checks_rule:
+            return True
+        asked = Rule(0, chain, parameters, (), None)
+        return parameters.is_plain and extension.refuse(asked, self.table, self.family) is None
+
+    def _head(self, text: str) -> Parameters | None:
+        found = self._read(Parameters, text.split())
+        if found is not None:
+            self.heads[text] = found
+        return found
+
+    def _match(self, text: str, parameters: Parameters, chain: str, taken: dict[str, Match]) -> Match | None:
+        found = self.matches.get(text)
+        if found is None:
+            words = plain_words(text)
+            kind = find_match(words.pop(0)) if words else None
+            found = self._read(kind, words) if kind and words is not None else None
+            if found is None:
+                return None
+            self.matches[text] = found
+        if not self._takes(found, parameters, chain):
+            return None
+        taken[text] = found
+        return found
+
+    def _target(self, text: str, parameters: Parameters, chain: str, taken: dict[str, Target]) -> Target | None:
+        found = self.targets.get(text)
+        if found is None:
+            name = text[1:]
+            if name in self.chains:
+                found = Jump(name)
+            else:
+                words = plain_words(text)
+                kind = find_target(words.pop(0)) if words else None
+                found = self._read(kind, words) if kind and words is not None else None
+            if found is None:
+                return None
+            self.targets[text] = found
+        if not self._takes(found, parameters, chain):
+            return None
+        taken[text] = found
+        return found
+
+    def _read(self, kind: type[E], words: list[str]) -> E | None:
+        """An extension from words that are just its own options in full; None for anything else, errors included."""
+        names, family = kind.names, self.family
+        given: dict[str, Setting] = {}
+        i, end = 0, len(words)
+        try:
+            while i < end:
+                word = words[i]
+                i += 1
+                inverted = word == "!"
+                if inverted:
+                    word = words[i]
+                    i += 1
+                option = names.get(word)
+                if option is None or (inverted and not option.invert):
+                    return None
+                reader = option.kind
+                value: object = True
+                if reader is not None:
+                    count = reader.words
+                    text = words[i] if count == 1 else " ".join(words[i : i + count])
+                    i += count
+                    if i > end or text == "!":
+                        return None
+                    value = reader.parse(text, family)
+                setting = new_setting((option, value, inverted))
+                if kind.takes_oddly or option.key in given:
+                    kind.take(given, setting)
+                else:
+                    given[option.key] = setting
+            return kind.build(given, family)
+        except (OptionError, IndexError):
+            return None
+
+
+def plain_words(text: str) -> list[str] | None:
+    """The words of a clause without backslashes; None when a quote is not closed or stands within a word."""
+    pieces = text.split('"')
+    if len(pieces) == 1:
+        return text.split()
+    if len(pieces) == 3 and pieces[0][-1:] == " " and not pieces[2]:
+        return [*pieces[0].split(), pieces[1]]
+    if not len(pieces) % 2:
+        return None
+    words: list[str] = []
+    for i, piece in enumerate(pieces):
+        if i % 2:
+            words.append(piece)
+        elif (i and piece[:1] not in ("", " ")) or (i + 1 < len(pieces) and piece[-1:] not in ("", " ")):
+            return None
+        else:
+            words += piece.split()
+    return words

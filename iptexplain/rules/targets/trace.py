@@ -1,0 +1,17 @@
+"""-j TRACE"""
+
+from __future__ import annotations
+
+from iptexplain.rules.extension import Target
+
+
+class Trace(Target):
+    """Has every rule that the packet meets from here on reported; the next rule is asked.
+
+    Meant for the raw table, where the packet has met no other rule yet; iptables-legacy takes it only there. With
+    nf_tables ``xtables-monitor --trace`` shows the report, with iptables-legacy the kernel log
+    (net/netfilter/xt_TRACE.c).
+    """
+
+    name = "TRACE"
+    __slots__ = ()
