@@ -16,8 +16,8 @@ from iptexplain.host.snapshot import Snapshot
 from iptexplain.host.topology import Assumption
 from iptexplain.rules.values import Family
 from iptexplain.walk.flows import Flows
+from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import read_fields
-from iptexplain.walk.trace import Trace
 
 FIELDS = {
     "iif": ("-i", "Interface that it comes in by; none: made by this host."),

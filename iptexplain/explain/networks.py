@@ -11,7 +11,7 @@ from iptexplain.host.topology import Assumption
 from iptexplain.recognise.docker_network import Network
 from iptexplain.rules.addresses import BITS, Address
 from iptexplain.rules.model import Place
-from iptexplain.walk.trace import Trace
+from iptexplain.walk.outcome import Trace
 
 
 class Reach(NamedTuple):

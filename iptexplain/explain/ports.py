@@ -10,7 +10,7 @@ from iptexplain.host.endpoints import End
 from iptexplain.recognise.docker_port import Port
 from iptexplain.rules.addresses import to_address
 from iptexplain.rules.model import Place
-from iptexplain.walk.trace import Trace
+from iptexplain.walk.outcome import Trace
 
 
 class Flow(NamedTuple):

@@ -14,8 +14,9 @@ from iptexplain.recognise.docker import Docker, recognise_docker
 from iptexplain.rules.addresses import Address
 from iptexplain.rules.model import Dump, Place, Ruleset
 from iptexplain.rules.values import Family
+from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import Packet
-from iptexplain.walk.trace import Trace, trace
+from iptexplain.walk.trace import trace
 
 
 class Situation:

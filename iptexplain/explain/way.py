@@ -10,7 +10,7 @@ from iptexplain.explain.situation import Situation, decider
 from iptexplain.explain.words import action, conditions, environment, said
 from iptexplain.host.topology import Assumption
 from iptexplain.rules.model import Place
-from iptexplain.walk.trace import Outcome, Trace
+from iptexplain.walk.outcome import Outcome, Trace
 
 SHOWN = ("src", "dst", "sport", "dport")
 
@@ -176,6 +176,8 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if value == "ipv6-icmp":
+        return "icmpv6"
     if isinstance(value, frozenset):
         return ",".join(sorted(value))
     return value if isinstance(value, int | None) and not isinstance(value, tuple) else str(value)

@@ -63,8 +63,10 @@ class Topology:
         """Whether the snapshot lists the host's addresses: then an address that is not among them is not the host's."""
 
     def is_local(self, address: Address) -> bool:
-        loopback = (127 << 24, 255 << 24) if self.family == 4 else (1, (1 << 128) - 1)
-        return address.number & loopback[1] == loopback[0] or any(a.address == address for a in self.addresses)
+        return self._is_loopback(address) or any(a.address == address for a in self.addresses)
+
+    def _is_loopback(self, address: Address) -> bool:
+        return address.number >> 24 == 127 if self.family == 4 else address.number == 1
 
     def address_type(self, address: Address) -> str:
         """What the kernel's routing table calls an address (addrtype)."""
@@ -97,6 +99,18 @@ class Topology:
         mine = [a for a in self.addresses if a.interface == interface]
         near = [a.address for a in mine if a.network.covers(hop)]
         return near[0] if near else mine[0].address if mine else None
+
+    def masquerade_address(self, address: Address, interface: str) -> Address | None:
+        """What MASQUERADE puts in: of the interface's addresses the one nearest to the next hop (inet_select_addr).
+
+        Loopback's own address is of the host alone: then another interface's first address is taken.
+        """
+        route = self.route(address)
+        hop = route.gateway if route and route.gateway else address
+        worldwide = [a for a in self.addresses if not self._is_loopback(a.address)]
+        mine = [a for a in worldwide if a.interface == interface]
+        near = [a for a in mine if a.network.covers(hop)]
+        return next((a.address for a in [*near, *mine, *worldwide]), None)
 
     def endpoint_at(self, address: Address) -> Endpoint | None:
         return next((e for e in self.endpoints if address in e.addresses), None)

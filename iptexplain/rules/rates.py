@@ -40,14 +40,14 @@ class RateKind(Kind):
         self.scale = scale
 
     def parse(self, text: str, family: Family) -> Rate:
-        return self.printed(self.period(as_written(text)))
+        period = self.period(as_written(text))
+        if not period:
+            raise OptionError(f"rate {text} is too fast: at most {self.scale} packets per second can be counted")
+        return self.printed(period)
 
     def period(self, rate: Rate) -> int:
-        """The ticks between two packets; raises OptionError when there are none."""
-        period = self.scale * rate.seconds // rate.amount
-        if not period:
-            raise OptionError(f"rate {rate} is too fast: at most {self.scale} packets per second can be counted")
-        return period
+        """The ticks between two packets."""
+        return self.scale * rate.seconds // rate.amount
 
     def printed(self, period: int) -> Rate:
         """The rate that iptables-save prints for that many ticks (print_rate in libxt_limit.c)."""

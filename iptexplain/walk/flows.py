@@ -8,8 +8,9 @@ from iptexplain.errors import OptionError
 from iptexplain.host.topology import Topology
 from iptexplain.rules.model import Ruleset
 from iptexplain.walk.conntrack import Connection
+from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import Packet, read_fields
-from iptexplain.walk.trace import Trace, trace
+from iptexplain.walk.trace import trace
 
 ABOUT_OTHERS = ("after", "dir", "icmp_error", "inner")
 

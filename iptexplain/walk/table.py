@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from iptexplain.rules.answer import Answer
-from iptexplain.rules.find import UnknownTarget
 from iptexplain.rules.extension import Match, Target
+from iptexplain.rules.find import UnknownTarget
 from iptexplain.rules.model import Chain, Jump, Place, Rule, Ruleset, Verdict
 from iptexplain.walk.decide import Decisions
 from iptexplain.walk.packet import Packet

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from iptexplain.host.topology import Topology
 from iptexplain.rules.addresses import Address
@@ -10,52 +10,11 @@ from iptexplain.rules.extension import Target
 from iptexplain.rules.model import Place, Ruleset
 from iptexplain.rules.nat import NatTarget
 from iptexplain.walk.conntrack import TRACKED_PORTS, Connection, new_state, tuple_of
-from iptexplain.walk.decide import Decisions, Unknown, all_ways
+from iptexplain.walk.decide import Decisions, all_ways
 from iptexplain.walk.hooks import CONNTRACK, MANIP, tables_at
+from iptexplain.walk.outcome import Outcome, Trace
 from iptexplain.walk.packet import Packet
 from iptexplain.walk.table import Step, TableWalk
-
-
-class Outcome(NamedTuple):
-    """How it ended. ``kind``: delivered-local, forwarded, sent, dropped, rejected or unknown (then ``branches``).
-
-    ``by`` is the rule or policy that decided, or the kernel's own reason as text; ``fields`` the packet at the end.
-    """
-
-    kind: str
-    by: Place | str | None
-    interface: str | None
-    fields: dict[str, Any]
-    answer: str | None = None
-    """What a rejected packet's sender is told: "tcp-reset", "icmp 3/3"…"""
-    bridged: bool = False
-    branches: tuple[Outcome, ...] = ()
-
-    def same_end(self, other: Outcome) -> bool:
-        return (self.kind, self.interface, self.answer, _ends(self)) == (
-            other.kind,
-            other.interface,
-            other.answer,
-            _ends(other),
-        )
-
-
-def _ends(outcome: Outcome) -> Any:
-    if outcome.kind in ("dropped", "rejected"):
-        return None
-    return tuple(outcome.fields.get(k) for k in ("src", "dst", "sport", "dport"))
-
-
-class Trace(NamedTuple):
-    """A packet, the steps it took and how it ended; ``unknowns``: the conditions that nobody could decide on the way."""
-
-    packet: Packet
-    steps: tuple[Step, ...]
-    outcome: Outcome
-    connection: Connection | None
-    state: str | None
-    reply: bool
-    unknowns: tuple[Unknown, ...] = ()
 
 
 def trace(
@@ -99,6 +58,9 @@ class _Seen(Packet):
     def field(self, name: str) -> Any:
         if name in self.fields:
             return self.fields[name]
+        if name == "pkttype":
+            kind = self.walk.topology.address_type(self.fields["dst"]).lower()
+            return kind if kind in ("broadcast", "multicast") else "unicast"
         if name in ("src_type", "dst_type"):
             return self.walk.topology.address_type(self.fields[name[:3]])
         if name.startswith("ct"):
@@ -131,7 +93,9 @@ class _Walk:
         except _Ended as e:
             outcome = e.outcome
         asked = tuple(self.decisions.asked)
-        return Trace(self.asked, tuple(self.steps), outcome, self.connection, self.state, self.reply, asked)
+        arrived = outcome.kind in ("forwarded", "sent", "delivered-local")
+        known = self.connection if arrived or not self.is_first else None
+        return Trace(self.asked, tuple(self.steps), outcome, known, self.state, self.reply, asked)
 
     def _end(
         self, kind: str, by: Place | str | None = None, interface: str | None = None, answer: str | None = None
@@ -224,8 +188,6 @@ class _Walk:
                 self._nat(hook)
             elif self._has(table, hook):
                 self._filter(table, hook)
-        if hook in ("POSTROUTING", "INPUT") and self.connection is None and self.state == "NEW":
-            self._remember()
 
     def _has(self, table: str, hook: str) -> bool:
         found = self.ruleset.tables.get(table)
@@ -266,11 +228,6 @@ class _Walk:
         side = connection.original if name.startswith("ctorig") else connection.reply
         return getattr(side, {"src": "src", "dst": "dst", "srcport": "sport", "dstport": "dport"}[name[6:]])
 
-    def _remember(self) -> None:
-        """The connection is confirmed when its first packet has passed."""
-        if self.connection is None:
-            self.connection = Connection(self.tuple, tuple_of(self.seen).reversed())
-
     # -- NAT
 
     def _nat(self, hook: str) -> None:
@@ -280,9 +237,7 @@ class _Walk:
         if not self.is_first:
             self._known_nat(hook, manip)
             return
-        if not self._has("nat", hook):
-            return
-        target = self._filter("nat", hook)
+        target = self._filter("nat", hook) if self._has("nat", hook) else None
         if isinstance(target, NatTarget):
             self._rewrite(target, manip)
         self.connection = Connection(self.tuple, tuple_of(self.seen).reversed())
@@ -290,8 +245,6 @@ class _Walk:
     def _known_nat(self, hook: str, manip: str) -> None:
         """A later packet of a connection: what the first one's rules decided is put in, or undone, without asking them."""
         assert self.connection is not None
-        if hook == "INPUT":
-            return
         address, port = (
             self.connection.destination(self.reply) if manip == "dst" else self.connection.source(self.reply)
         )
@@ -323,7 +276,7 @@ class _Walk:
         """MASQUERADE takes the address that the kernel prefers on the way out, REDIRECT the one of the interface it came in by."""
         f, topology = self.seen.fields, self.topology
         if name == "MASQUERADE":
-            return topology.source_for(f["dst"], f["oif"])
+            return topology.masquerade_address(f["dst"], f["oif"])
         if name == "REDIRECT":
             if not f["iif"]:
                 return next((a.address for a in topology.addresses if a.interface == "lo"), None)

@@ -76,9 +76,8 @@ class AverageKind(Kind):
             if not digits.isdecimal() or not int(digits):
                 raise OptionError(f"'{text}' is not a rate such as 512kb/s")
             return ByteRate.of(int(digits) * _FACTORS.get(before[-1], 1))
-        rate = as_written(text)
-        RATES.period(rate)
-        return rate
+        RATES.parse(text, family)
+        return as_written(text)
 
 
 class Burst(Kind):
@@ -159,7 +158,8 @@ class Hashlimit(Match):
             step = rate.amount
             if not step or burst.value < step:
                 raise OptionError(f"hashlimit: the burst cannot be smaller than one second of the rate, {step}b")
-            given["hashlimit_burst"] = burst._replace(value=Bytes(-(-burst.value // step) * step))
+            seconds = (burst.value & U32) // step + (burst.value % step > 0)  # 32 bits, as iptables counts
+            given["hashlimit_burst"] = burst._replace(value=Bytes(seconds * step))
         if "hashlimit_rate_match" in given:
             given.setdefault("hashlimit_rate_interval", cls.setting("hashlimit_rate_interval", 1))
         expire = 60_000 if burst else 15_000
