@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import click
 
-from iptexplain.commands._io import dump_argument, output_options, read, show, show_json, situations
+from iptexplain.commands._io import DUMP, dump_argument, output_options, read, show, show_json, situations
 from iptexplain.explain.chains import find_chains
 from iptexplain.explain.networks import merged
 from iptexplain.explain.overview import explain_json, overview
 
 
-@click.command("explain")
+@click.command("explain", epilog=DUMP)
 @dump_argument
 @click.option(
-    "--chain", metavar="NAME", help="Explain one chain rule by rule; TABLE/NAME where a name is in two tables."
+    "--chain", metavar="NAME", help="Explain only this chain, rule by rule; TABLE/NAME for the one in that table."
 )
-@click.option("-v", "--verbose", is_flag=True, help="Every rule of every chain, too.")
+@click.option("-v", "--verbose", is_flag=True, help="Explain every rule of every chain, too.")
 @output_options
 def command(dump: str, chain: str | None, verbose: bool, output: str, color: str) -> None:
-    """The whole ruleset in plain language, Docker first.
+    """Explain the whole ruleset, Docker's part first.
 
-    DUMP is a file with iptables-save text (or iptables -S, or a snapshot), or - for standard input.
+    Docker's networks and published ports are told as what they mean, all other rules chain by chain.
     """
     found = situations(read(dump))
     if chain:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import click
 
-from iptexplain.commands._io import dump_argument, output_options, read, show, show_json, situations
+from iptexplain.commands._io import DUMP, dump_argument, output_options, read, show, show_json, situations
 from iptexplain.explain.networks import merged, networks_json
 from iptexplain.explain.overview import overview
 
 
-@click.command("networks")
+@click.command("networks", epilog=DUMP)
 @dump_argument
 @output_options
 def command(dump: str, output: str, color: str) -> None:
-    """Docker's networks, and who can reach whom: each "no" with its rule."""
+    """Show Docker's networks and who can reach whom.
+
+    Each "no" names the rule that is to blame.
+    """
     found = situations(read(dump))
     if output == "json":
         show_json(merged([networks_json(s) for s in found], found))

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import click
 
-from iptexplain.commands._io import dump_argument, output_options, read, show, show_json, situations
+from iptexplain.commands._io import DUMP, dump_argument, output_options, read, show, show_json, situations
 from iptexplain.explain.networks import merged
 from iptexplain.explain.overview import overview
 from iptexplain.explain.ports import ports_json
 
 
-@click.command("ports")
+@click.command("ports", epilog=DUMP)
 @dump_argument
 @output_options
 def command(dump: str, output: str, color: str) -> None:
-    """Published ports: how each gets to its container, who can reach it, and whom the program there sees."""
+    """Show published ports: where they lead, and for whom.
+
+    For each port this tells which rules rewrite its packets and let them in, who can reach it, and which source address the
+    program in the container sees.
+    """
     found = situations(read(dump))
     if output == "json":
         show_json(merged([ports_json(s) for s in found], found))

@@ -6,15 +6,18 @@ import sys
 
 import click
 
-from iptexplain.commands._io import dump_argument, read
+from iptexplain.commands._io import DUMP, dump_argument, read
 from iptexplain.rules.save import save
 
 
-@click.command("save")
+@click.command("save", epilog=DUMP)
 @dump_argument
-@click.option("--normal", is_flag=True, help="Rendered from the model, as iptables-save prints it after a restore.")
+@click.option("--normal", is_flag=True, help="Write it anew from what was understood, as iptables-save would print it after a restore.")
 def command(dump: str, normal: bool) -> None:
-    """The dump printed back: byte for byte, or (--normal) in iptables-save's own spelling."""
+    """Print the dump back, byte for byte.
+
+    With --normal it comes in the spelling of iptables-save, so that diff shows whether anything was misread.
+    """
     for read_dump in read(dump).dumps:
         text = save(read_dump) if normal else read_dump.text
         sys.stdout.flush()

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from iptexplain.commands._io import dump_argument, output_options, read, read_text, show
+from iptexplain.commands._io import DUMP, dump_argument, output_options, read, read_text, show
 from iptexplain.errors import OptionError, UsageError
 from iptexplain.explain.situation import ARRIVED, UNPUBLISHED, Situation
 from iptexplain.explain.way import trace_facts, trace_json
@@ -19,51 +19,56 @@ from iptexplain.walk.flows import Flows
 from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import read_fields
 
+STATES = ("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
 FIELDS = {
-    "iif": ("-i", "Interface that it comes in by; none: made by this host."),
-    "oif": ("--oif", "Interface that it leaves by (else: the route's)."),
-    "src": ("-s", "Source address."),
-    "dst": ("-d", "Destination address."),
-    "proto": ("-p", "Protocol [tcp]."),
-    "sport": ("--sport", "Source port."),
-    "dport": ("--dport", "Destination port."),
-    "icmp_type": ("--icmp-type", "ICMP type, a number."),
-    "flags": ("--tcp-flags", "TCP flags that are set, such as SYN,ACK."),
-    "ctstate": ("--ctstate", "State of its connection: NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED."),
-    "mark": ("--mark", "Mark that it carries."),
-    "length": ("--length", "Length of the IP packet in bytes."),
-    "ttl": ("--ttl", "Time to live when it comes in."),
+    "iif": ("-i", "INTERFACE", "Interface that it comes in by, if not the one that leads to its source."),
+    "src": ("-s", "ADDRESS", "Source address, instead of --from or to replace the address that --from stands for."),
+    "dst": ("-d", "ADDRESS", "Destination address, in the same way beside --to."),
+    "proto": ("-p", "PROTOCOL", "Protocol, by name or number; tcp when none is named."),
+    "sport": ("--sport", "PORT", "Source port."),
+    "dport": ("--dport", "PORT", "Destination port."),
+    "icmp_type": ("--icmp-type", "NUMBER", "ICMP type; an echo request when none is named."),
+    "flags": ("--tcp-flags", "FLAGS", "TCP flags that are set, such as SYN,ACK; SYN when none are named."),
+    "ctstate": ("--ctstate", None, "State of its connection, if not what connection tracking would say."),
+    "mark": ("--mark", "NUMBER", "Mark that it carries when it comes in."),
+    "length": ("--length", "BYTES", "Length of the IP packet."),
+    "ttl": ("--ttl", "NUMBER", "Time to live when it comes in; 64 when none is named."),
 }
-"""Packet field → its option."""
+"""Packet field → its option, what stands for the value, and the help."""
 
 
 def _field_options(function: Any) -> Any:
-    for name, (option, words) in reversed(FIELDS.items()):
-        function = click.option(option, name, metavar="VALUE", help=words)(function)
+    for name, (option, value, words) in reversed(FIELDS.items()):
+        kind = None if value else click.Choice(STATES, case_sensitive=False)
+        function = click.option(option, name, metavar=value, type=kind, help=words)(function)
     return function
 
 
-@click.command("trace")
+@click.command("trace", epilog=DUMP)
 @dump_argument
 @click.option(
     "--from",
     "source",
-    metavar="END",
-    help="Who sends: ADDRESS[:PORT], CONTAINER, NETWORK, INTERFACE, host or internet.",
+    metavar="END[:PORT]",
+    help="Who sends: an address, a container, a network, an interface, or the word host or internet.",
 )
-@click.option("--to", "target", metavar="END[:PORT]", help="Who is to get it, in the same words.")
+@click.option("--to", "target", metavar="END[:PORT]", help="Who is to get the packet, named in the same way.")
 @_field_options
-@click.option("--set", "others", multiple=True, metavar="FIELD=VALUE", help="Any other field of the packet.")
-@click.option("--packets", metavar="FILE", help="Packets as JSON, one a line; one answer a line (with -o json).")
-@click.option("--exit-code", is_flag=True, help="Exit 1 when the packet does not arrive.")
-@click.option("--strict", is_flag=True, help="Exit 4 when the answer is unknown.")
+@click.option("--set", "others", multiple=True, metavar="FIELD=VALUE", help="Another field of the packet; a wrong FIELD lists all of them.")
+@click.option("--packets", metavar="FILE", help="Trace the packets in FILE instead (JSON, one a line); each answer is a line of JSON.")
+@click.option("--exit-code", is_flag=True, help="Exit with status 1 when the packet does not arrive, or nobody can tell.")
+@click.option("--strict", is_flag=True, help="Exit with status 4 when the rules and what is known do not settle the answer.")
 @output_options
 @click.pass_context
 def command(
     ctx: click.Context, /, dump: str, source: str | None, target: str | None, others: tuple[str, ...], packets: str | None,
     exit_code: bool, strict: bool, output: str, color: str, **fields: str | None,
 ) -> None:  # fmt: skip
-    """One packet's way, rule by rule: the verdict, why, the rule that decides, and what would change it."""
+    """Follow one packet, rule by rule, to the rule that decides.
+
+    The answer comes first: whether the packet arrives, and why. Then come the rules that it meets, and what would change the
+    answer. A first packet of a connection is meant, unless options say otherwise.
+    """
     snapshot = read(dump)
     given = {k: v for k, v in fields.items() if v is not None}
     for other in others:

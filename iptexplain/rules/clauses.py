@@ -18,6 +18,7 @@ from iptexplain.rules.parameters import Parameters
 from iptexplain.rules.values import Family
 
 E = TypeVar("E", bound=Extension)
+PARAMETERS = {name: (i, o) for i, o in enumerate(Parameters.options) for name in (o.name, *o.aliases)}
 new_rule = partial(tuple.__new__, Rule)
 new_setting = partial(tuple.__new__, Setting)
 
@@ -35,7 +36,9 @@ class Clauses:
 
     def rule(self, number: int, chain: str, spec: str, counters: Counters | None) -> Rule | None:
         """The rule ``-A chain`` + ``spec`` (which begins with a space, or is empty); None: anything unusual."""
-        spec, _, jump = spec.rpartition(" -j") if " -j" in spec else (spec, "", "")
+        spec, found, jump = spec.rpartition(" -j")
+        if not found:
+            spec, jump = jump, ""
         head, *clauses = spec.split(" -m ")
         parameters = self.heads.get(head) or self._head(head)
         if parameters is None:
@@ -66,9 +69,27 @@ class Clauses:
         return parameters.is_plain and extension.refuse(asked, self.table, self.family) is None
 
     def _head(self, text: str) -> Parameters | None:
-        found = self._read(Parameters, text.split())
-        if found is not None:
-            self.heads[text] = found
+        """-s -d -i -o -p -f in iptables-save's order; None when they stand otherwise, or say nothing (``-p all``)."""
+        words, family = text.split(), self.family
+        settings = []
+        i, last, end = 0, -1, len(words)
+        try:
+            while i < end:
+                inverted = words[i] == "!"
+                i += inverted
+                index, option = PARAMETERS[words[i]]
+                value: object = True
+                if option.kind is not None:
+                    i += 1
+                    value = option.kind.parse(words[i], family)
+                i += 1
+                if index <= last or value in ("all", "+", "!") or (option.field in ("src", "dst") and value.is_any):  # type: ignore[attr-defined]
+                    return None
+                last = index
+                settings.append(new_setting((option, value, inverted)))
+        except (OptionError, IndexError, KeyError):
+            return None
+        found = self.heads[text] = Parameters(tuple(settings))
         return found
 
     def _match(self, text: str, parameters: Parameters, chain: str, taken: dict[str, Match]) -> Match | None:
@@ -106,6 +127,12 @@ class Clauses:
     def _read(self, kind: type[E], words: list[str]) -> E | None:
         """An extension from words that are just its own options in full; None for anything else, errors included."""
         names, family = kind.names, self.family
+        if len(words) == 2 and words[0] == kind.single and words[1] != "!":
+            only = names[words[0]]
+            try:
+                return kind((new_setting((only, only.kind.parse(words[1], family), False)),))  # type: ignore[union-attr]
+            except OptionError:
+                return None
         given: dict[str, Setting] = {}
         i, end = 0, len(words)
         try:

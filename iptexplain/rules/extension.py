@@ -85,6 +85,8 @@ class Extension:
     """Every way to write an option, aliases included; made from ``options``."""
     checks_rule: ClassVar[bool] = False
     """Whether ``refuse`` has something to say about the rest of the rule."""
+    single: ClassVar[str | None] = None
+    """The option that makes a clause by itself: the only required one, and nothing else is to be checked."""
     takes_oddly: ClassVar[bool] = False
     """Whether ``take`` is its own."""
     converts: ClassVar[bool] = False
@@ -106,6 +108,8 @@ class Extension:
         cls.converts = cls.complete.__func__ is not Extension.complete.__func__  # type: ignore[attr-defined]
         cls.demanding = tuple(o for o in cls.options if o.required or o.default is not None)
         cls.grouped = any(o.group for o in cls.options)
+        plain = not (cls.converts or cls.takes_oddly or cls.grouped or cls.needs_any or cls.needs)
+        cls.single = cls.demanding[0].name if plain and len(cls.demanding) == 1 and cls.demanding[0].required else None
         overridden = cls.refuse is not Extension.refuse
         cls.checks_rule = overridden or bool(cls.protocols or cls.tables or cls.chains) or len(cls.families) == 1
 

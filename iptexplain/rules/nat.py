@@ -37,6 +37,10 @@ class NatRangeKind(Kind):
         self.shifted = shifted
 
     def parse(self, text: str, family: Family) -> NatRange:
+        address, _, port = text.partition(":")
+        if family == 4 and port.isdecimal() and len(port) < 5 and port[0] != "0" and address and "-" not in address:
+            to = _address(address, family)
+            return NatRange(to, to, Range(int(port), int(port)))
         addresses, ports = _split(text, family)
         first, dash, last = addresses.partition("-")
         low = _address(first, family) if addresses or ports is None else None
@@ -95,7 +99,7 @@ _PORT = Number(0, 65535)
 
 def _address(text: str, family: Family) -> Address:
     """An address written in full (inet_pton)."""
-    if family == 4 and sum(map(bool, text.split("."))) != 4:
+    if family == 4 and (text.count(".") != 3 or ".." in text):
         raise OptionError(f"'{text}' is not an IPv4 address")
     return to_address(text, family)
 

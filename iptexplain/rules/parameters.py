@@ -23,10 +23,15 @@ _NUMBERS = {name: number for number, name in PROTOCOLS.items()} | {
 }  # fmt: skip
 
 
+_SAVED = frozenset(PROTOCOLS.values()) - {PROTOCOLS[0]}
+
+
 class Protocol(Kind):
     """A protocol by name or number; its value is the name that iptables-save prints, or the number as text."""
 
     def parse(self, text: str, family: Family) -> str:
+        if text in _SAVED:
+            return text
         name = text.lower()
         number = int(name) if name.isdecimal() and name.isascii() else _NUMBERS.get(name, -1)
         if not 0 <= number <= 255:

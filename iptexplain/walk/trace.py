@@ -154,7 +154,7 @@ class _Walk:
         self._end("forwarded", None, route.interface)
 
     def _outgoing(self) -> None:
-        f, topology = self.seen.fields, self.topology
+        f = self.seen.fields
         f["oif"] = self._way_out()
         self._hook("OUTPUT")
         out = self._way_out()
