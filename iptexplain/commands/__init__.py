@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import os
 import pkgutil
 import sys
 from pathlib import Path
@@ -33,8 +35,15 @@ class Program(click.Group):
         if args[:1] and args[0] in own:
             return super().parse_args(ctx, args)
         if named not in self.list_commands(ctx) or args[0] != named:
+            self._check_spelling(ctx, args[:1])
             args = [DEFAULT, *args]
         return super().parse_args(ctx, args)
+
+    def _check_spelling(self, ctx: click.Context, words: list[str]) -> None:
+        """A first word that is nearly a command and no file is a mistyped command."""
+        near = difflib.get_close_matches(words[0], self.list_commands(ctx), 1) if words else []
+        if near and not os.path.exists(words[0]):
+            ctx.fail(f"there is no command and no file '{printable(words[0])}'. Did you mean '{near[0]}'?")
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -43,7 +52,8 @@ class Program(click.Group):
             for error in e.errors:
                 click.echo(describe(error), err=True)
             many = len(e.errors)
-            click.echo(f"{many} {'error' if many == 1 else 'errors'}: the dump was not read.", err=True)
+            asked = "rule" if ctx.invoked_subcommand == "rule" else "dump"
+            click.echo(f"{many} {'error' if many == 1 else 'errors'}: the {asked} was not read.", err=True)
             ctx.exit(3)
         except IptexplainError as e:
             click.echo(f"iptexplain: {e.message}", err=True)
@@ -51,6 +61,11 @@ class Program(click.Group):
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(0)
+        except OSError as e:
+            click.echo(f"iptexplain: the answer cannot be written: {e.strerror or e}", err=True)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            ctx.exit(130)
 
 
 def describe(error: ParseError) -> str:
@@ -79,11 +94,15 @@ def printable(text: str) -> str:
     cls=Program,
     invoke_without_command=False,
     no_args_is_help=False,
+    options_metavar="",
+    subcommand_metavar="[COMMAND] [OPTIONS] [DUMP]",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="iptexplain")
 def program() -> None:
-    """Explain iptables rules: an iptables-save dump in, a plain-language explanation out, Docker's rules first.
+    """Explain iptables rules in plain language, Docker's rules first.
 
-    Without a command, DUMP is explained: iptables-save | iptexplain
+    Give it what iptables-save prints: iptables-save | iptexplain
+
+    Without a COMMAND, the whole of DUMP is explained. 'iptexplain COMMAND --help' lists the options of a command.
     """

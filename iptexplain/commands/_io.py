@@ -11,15 +11,21 @@ from typing import Any, TypeVar
 
 import click
 
-from iptexplain.errors import UsageError
+from iptexplain.errors import DumpError, Location, ParseError, UsageError
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import environment
 from iptexplain.host.snapshot import SCHEMA, Snapshot, read_snapshot
 from iptexplain.outputs.markdown import markdown
-from iptexplain.outputs.text import text
+from iptexplain.outputs.text import in_ascii, text
 from iptexplain.rules.values import Family
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+DUMP = (
+    "DUMP is a file with what iptables-save, ip6tables-save or iptables -S prints, or a snapshot (JSON). "
+    "Without it, or when it is -, standard input is read."
+)
+"""What the help of every command that reads a DUMP ends with."""
 
 
 def dump_argument(function: F) -> F:
@@ -31,11 +37,11 @@ def output_options(function: F) -> F:
     """``-o`` and ``--color``."""
     function = click.option(
         "-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True,
-        help="The form of the answer.",
+        help="Form of the answer.",
     )(function)  # fmt: skip
     return click.option(
         "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
-        help="Bold headings; auto: on a terminal, unless NO_COLOR is set.",
+        help="Whether headings are bold; auto means on a terminal, unless NO_COLOR is set.",
     )(function)  # fmt: skip
 
 
@@ -53,6 +59,9 @@ def read_text(file: str) -> str:
                 data = opened.read()
     except OSError as e:
         raise UsageError(f"{file}: {e.strerror or e}") from None
+    if b"\0" in data:
+        message = "this is not text (in UTF-16, as some Windows shells write files, it has to be converted to UTF-8 first)"
+        raise DumpError([ParseError(message, Location(file, 1))])
     return data.decode("utf-8", "surrogateescape")
 
 
@@ -79,12 +88,13 @@ def show_json(answer: dict[str, Any]) -> None:
 def show(template: str, facts: dict[str, Any], output: str, color: str) -> None:
     """A document from a template, as text for people or as Markdown."""
     document = environment().get_template(f"documents/{template}.j2").render(**facts)
+    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
     if output == "markdown":
-        click.echo(markdown(document), nl=False)
+        shown = markdown(document)
+        click.echo(in_ascii(shown) if ascii_only else shown, nl=False)
         return
     terminal = sys.stdout.isatty()
     width = min(shutil.get_terminal_size().columns, 110) if terminal else None
-    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     bold = color == "always" or (color == "auto" and terminal and not plain)
-    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
     click.echo(text(document, width, bold, ascii_only), nl=False, color=bold)

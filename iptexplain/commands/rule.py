@@ -23,14 +23,17 @@ class RuleCommand(click.Command):
 
 
 @click.command("rule", cls=RuleCommand)
-@click.option("-t", "--table", type=click.Choice(sorted(BASE_CHAINS)), help="The rule's table; when none is named, the likely one.")
+@click.option(
+    "-t", "--table", type=click.Choice(sorted(BASE_CHAINS)), help="The rule's table; when none is named, the likely one."
+)
 @click.option("-6", "--ipv6", is_flag=True, help="Read it as a rule of ip6tables.")
 @output_options
 @click.argument("words", nargs=-1, required=True, metavar="RULE")
 def command(table: str | None, ipv6: bool, output: str, color: str, words: tuple[str, ...]) -> None:
     """Explain one rule, option by option.
 
-    RULE is a line of iptables-save (-A CHAIN ...) or a command that adds one (iptables -A CHAIN ...), best in quotes: iptexplain rule '-A FORWARD -i docker0 -j ACCEPT'
+    RULE is a line of iptables-save (-A CHAIN ...) or a command that adds one (iptables -A CHAIN ...), best in quotes:
+    iptexplain rule '-A FORWARD -i docker0 -j ACCEPT'
     """
     facts = rule_facts(" ".join(words), table, 6 if ipv6 else None)
     if output == "json":

@@ -15,11 +15,14 @@ ASCII = {"→": "->", "—": "-", "–": "-", "…": "...", "’": "'", "“": '
 def text(document: str, width: int | None = None, color: bool = False, ascii_only: bool = False) -> str:
     """``document`` for a terminal: ``width`` in columns wraps paragraphs (None: not at all, for pipes)."""
     shown = "\n\n".join(_block(b, width, color) for b in _blocks(document)) + "\n"
-    if ascii_only:
-        for char, plain in ASCII.items():
-            shown = shown.replace(char, plain)
-        shown = shown.encode("ascii", "backslashreplace").decode()
-    return shown
+    return in_ascii(shown) if ascii_only else shown
+
+
+def in_ascii(shown: str) -> str:
+    """``shown`` for a terminal that is not UTF-8."""
+    for char, plain in ASCII.items():
+        shown = shown.replace(char, plain)
+    return shown.encode("ascii", "backslashreplace").decode()
 
 
 def _blocks(document: str) -> Iterator[list[str]]:
@@ -40,7 +43,8 @@ def _block(lines: list[str], width: int | None, color: bool) -> str:
     first = lines[0]
     if first.startswith("#"):
         title = _plain(first.lstrip("#").strip())
-        shown = title.upper() if first.startswith("# ") else title
+        # What stands in code marks is a name: it is shown as it is.
+        shown = title.upper() if first.startswith("# ") and "`" not in first else title
         return click.style(shown, bold=True) if color else shown
     if first.startswith("|"):
         return _table(lines)

@@ -30,9 +30,10 @@ class Clauses:
         self.table, self.family, self.chains = table, family, chains
         self.heads: dict[str, Parameters] = {}
         self.matches: dict[str, Match] = {}
-        self.targets: dict[str, Target] = {f" {v}": Verdict(v) for v in VERDICTS}
-        self.taken: dict[tuple[str | None, str], tuple[dict[str, Match], dict[str, Target]]] = {}
-        """(protocol, base chain or "") → the clauses that iptables takes in such a rule."""
+        self.targets: dict[str, Target] = {}
+        self.free: dict[str, Match] = {}
+        self.jumps: dict[str, Target] = {f" {v}": Verdict(v) for v in VERDICTS}
+        self.taken: set[tuple[str, str | None, str]] = set()
 
     def rule(self, number: int, chain: str, spec: str, counters: Counters | None) -> Rule | None:
         """The rule ``-A chain`` + ``spec`` (which begins with a space, or is empty); None: anything unusual."""
@@ -43,30 +44,31 @@ class Clauses:
         parameters = self.heads.get(head) or self._head(head)
         if parameters is None:
             return None
-        context = (parameters.protocol, chain if chain in HOOKS else "")
-        known = self.taken.get(context)
-        if known is None:
-            known = self.taken[context] = ({}, {})
         matches = []
         for clause in clauses:
-            match = known[0].get(clause) or self._match(clause, parameters, chain, known[0])
+            match = self.free.get(clause) or self._match(clause, parameters, chain)
             if match is None:
                 return None
             matches.append(match)
         target = None
         if jump:
-            target = known[1].get(jump) or self._target(jump, parameters, chain, known[1])
+            target = self.jumps.get(jump) or self._target(jump, parameters, chain)
             if target is None:
                 return None
         rule: Rule = new_rule((number, chain, parameters, tuple(matches), target, counters))
         return rule
 
-    def _takes(self, extension: Extension, parameters: Parameters, chain: str) -> bool:
-        """Whether iptables takes the extension beside these parameters, in this chain."""
+    def _taken(self, extension: E, text: str, parameters: Parameters, chain: str, free: dict[str, E]) -> E | None:
+        """The extension, when iptables takes it in such a rule; what may stand in every rule is ``free``."""
         if not extension.checks_rule:
-            return True
-        asked = Rule(0, chain, parameters, (), None)
-        return parameters.is_plain and extension.refuse(asked, self.table, self.family) is None
+            free[text] = extension
+            return extension
+        context = (text, parameters.protocol if parameters.is_plain else "!", chain if chain in HOOKS else "")
+        if context not in self.taken:
+            if extension.refuse(Rule(0, chain, parameters, (), None), self.table, self.family) is not None:
+                return None
+            self.taken.add(context)
+        return extension
 
     def _head(self, text: str) -> Parameters | None:
         """-s -d -i -o -p -f in iptables-save's order; None when they stand otherwise, or say nothing (``-p all``)."""
@@ -92,7 +94,7 @@ class Clauses:
         found = self.heads[text] = Parameters(tuple(settings))
         return found
 
-    def _match(self, text: str, parameters: Parameters, chain: str, taken: dict[str, Match]) -> Match | None:
+    def _match(self, text: str, parameters: Parameters, chain: str) -> Match | None:
         found = self.matches.get(text)
         if found is None:
             words = plain_words(text)
@@ -100,13 +102,11 @@ class Clauses:
             found = self._read(kind, words) if kind and words is not None else None
             if found is None:
                 return None
-            self.matches[text] = found
-        if not self._takes(found, parameters, chain):
-            return None
-        taken[text] = found
-        return found
+            if found.checks_rule:
+                self.matches[text] = found
+        return self._taken(found, text, parameters, chain, self.free)
 
-    def _target(self, text: str, parameters: Parameters, chain: str, taken: dict[str, Target]) -> Target | None:
+    def _target(self, text: str, parameters: Parameters, chain: str) -> Target | None:
         found = self.targets.get(text)
         if found is None:
             name = text[1:]
@@ -118,11 +118,9 @@ class Clauses:
                 found = self._read(kind, words) if kind and words is not None else None
             if found is None:
                 return None
-            self.targets[text] = found
-        if not self._takes(found, parameters, chain):
-            return None
-        taken[text] = found
-        return found
+            if found.checks_rule:
+                self.targets[text] = found
+        return self._taken(found, text, parameters, chain, self.jumps)
 
     def _read(self, kind: type[E], words: list[str]) -> E | None:
         """An extension from words that are just its own options in full; None for anything else, errors included."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 
 from iptexplain.rules.clauses import Clauses
@@ -16,8 +15,6 @@ Report = Callable[[str, int, str, int], None]
 
 CHAIN_NAME_LIMIT = 28
 ZERO = Counters()
-_USER_CHAIN = re.compile(r":([^\s]{1,28}) - \[0:0\]\Z", re.ASCII).match
-"""The line of a user chain as it nearly always is."""
 
 
 class TableParser:
@@ -34,11 +31,18 @@ class TableParser:
     def parse(self, lines: list[tuple[int, str]]) -> Table:
         base = BASE_CHAINS[self.name]
         self.lines = lines
+        rules_of, read = self.rules, self.clauses.rule
         for number, line in lines:
-            first = line[0]
-            if first == ":" or line[:3] in ("-N ", "-P "):
+            if line[:3] == "-A " and "\\" not in line:
+                end = line.find(" ", 3)
+                chain, spec = (line[3:end], line[end:]) if end > 0 else (line[3:], "")
+                rule = read(number, chain, spec, None) if chain in rules_of else None
+                if rule is not None:
+                    rules_of[chain].append(rule)
+                    continue
+            if line[0] == ":" or line[:3] in ("-N ", "-P "):
                 self._chain(number, line)
-            elif first != "-" or line[1] != "A" or not self._fast(number, line, None):
+            else:
                 self._rule(number, line)
         self._check_loops()
         chains = {}
@@ -50,10 +54,16 @@ class TableParser:
     # -- chains
 
     def _chain(self, number: int, line: str) -> None:
-        plain = _USER_CHAIN(line)
-        if plain and plain[1] not in self.rules:
-            self.policies[plain[1]] = (None, ZERO, number)
-            self.rules[plain[1]] = []
+        name = line[1:-8]
+        if (
+            line[-8:] == " - [0:0]"
+            and name not in self.rules
+            and len(name) <= CHAIN_NAME_LIMIT
+            and name.isascii()
+            and " " not in name
+        ):
+            self.policies[name] = (None, ZERO, number)
+            self.rules[name] = []
             return
         self._unusual_chain(number, line.strip())
 
