@@ -1,4 +1,4 @@
-"""The commands. Each is a file of this folder, loaded when it is called; only here files are read, things printed, exits made."""
+"""The commands: each a file of this folder, loaded when it is called. Only here files are read and things printed."""
 
 from __future__ import annotations
 

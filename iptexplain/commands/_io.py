@@ -60,7 +60,7 @@ def read_text(file: str) -> str:
     except OSError as e:
         raise UsageError(f"{file}: {e.strerror or e}") from None
     if b"\0" in data:
-        message = "this is not text (in UTF-16, as some Windows shells write files, it has to be converted to UTF-8 first)"
+        message = "this is not text (a file in UTF-16, as some Windows shells write it, must be converted to UTF-8)"
         raise DumpError([ParseError(message, Location(file, 1))])
     return data.decode("utf-8", "surrogateescape")
 

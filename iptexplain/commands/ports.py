@@ -16,8 +16,8 @@ from iptexplain.explain.ports import ports_json
 def command(dump: str, output: str, color: str) -> None:
     """Show published ports: where they lead, and for whom.
 
-    For each port this tells which rules rewrite its packets and let them in, who can reach it, and which source address the
-    program in the container sees.
+    For each port this tells which rules rewrite its packets and let them in, who can reach it, and which source
+    address the program in the container sees.
     """
     found = situations(read(dump))
     if output == "json":

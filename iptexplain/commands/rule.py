@@ -24,7 +24,10 @@ class RuleCommand(click.Command):
 
 @click.command("rule", cls=RuleCommand)
 @click.option(
-    "-t", "--table", type=click.Choice(sorted(BASE_CHAINS)), help="The rule's table; when none is named, the likely one."
+    "-t",
+    "--table",
+    type=click.Choice(sorted(BASE_CHAINS)),
+    help="The rule's table; when none is named, the likely one.",
 )
 @click.option("-6", "--ipv6", is_flag=True, help="Read it as a rule of ip6tables.")
 @output_options

@@ -12,7 +12,11 @@ from iptexplain.rules.save import save
 
 @click.command("save", epilog=DUMP)
 @dump_argument
-@click.option("--normal", is_flag=True, help="Write it anew from what was understood, as iptables-save would print it after a restore.")
+@click.option(
+    "--normal",
+    is_flag=True,
+    help="Write it anew from what was understood, as iptables-save would print it after a restore.",
+)
 def command(dump: str, normal: bool) -> None:
     """Print the dump back, byte for byte.
 

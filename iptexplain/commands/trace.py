@@ -29,7 +29,11 @@ FIELDS = {
     "dport": ("--dport", "PORT", "Destination port."),
     "icmp_type": ("--icmp-type", "NUMBER", "ICMP type; an echo request when none is named."),
     "flags": ("--tcp-flags", "FLAGS", "TCP flags that are set, such as SYN,ACK; SYN when none are named."),
-    "ctstate": ("--ctstate", None, "State of its connection, if not what connection tracking would say."),
+    "ctstate": (
+        "--ctstate",
+        "STATE",
+        f"State of its connection, if not the one that the kernel would see: {', '.join(STATES)}.",
+    ),
     "mark": ("--mark", "NUMBER", "Mark that it carries when it comes in."),
     "length": ("--length", "BYTES", "Length of the IP packet."),
     "ttl": ("--ttl", "NUMBER", "Time to live when it comes in; 64 when none is named."),
@@ -39,7 +43,7 @@ FIELDS = {
 
 def _field_options(function: Any) -> Any:
     for name, (option, value, words) in reversed(FIELDS.items()):
-        kind = None if value else click.Choice(STATES, case_sensitive=False)
+        kind = click.Choice(STATES, case_sensitive=False) if name == "ctstate" else None
         function = click.option(option, name, metavar=value, type=kind, help=words)(function)
     return function
 
@@ -54,20 +58,34 @@ def _field_options(function: Any) -> Any:
 )
 @click.option("--to", "target", metavar="END[:PORT]", help="Who is to get the packet, named in the same way.")
 @_field_options
-@click.option("--set", "others", multiple=True, metavar="FIELD=VALUE", help="Another field of the packet; a wrong FIELD lists all of them.")
-@click.option("--packets", metavar="FILE", help="Trace the packets in FILE instead (JSON, one a line); each answer is a line of JSON.")
-@click.option("--exit-code", is_flag=True, help="Exit with status 1 when the packet does not arrive, or nobody can tell.")
-@click.option("--strict", is_flag=True, help="Exit with status 4 when the rules and what is known do not settle the answer.")
+@click.option(
+    "--set",
+    "others",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Another field of the packet; a wrong FIELD lists all of them.",
+)
+@click.option(
+    "--packets",
+    metavar="FILE",
+    help="Trace the packets in FILE instead (JSON, one a line); each answer is a line of JSON.",
+)
+@click.option(
+    "--exit-code", is_flag=True, help="Exit with status 1 when the packet does not arrive, or nobody can tell."
+)
+@click.option(
+    "--strict", is_flag=True, help="Exit with status 4 when the rules and what is known do not settle the answer."
+)
 @output_options
 @click.pass_context
 def command(
-    ctx: click.Context, /, dump: str, source: str | None, target: str | None, others: tuple[str, ...], packets: str | None,
-    exit_code: bool, strict: bool, output: str, color: str, **fields: str | None,
+    ctx: click.Context, /, dump: str, source: str | None, target: str | None, others: tuple[str, ...],
+    packets: str | None, exit_code: bool, strict: bool, output: str, color: str, **fields: str | None,
 ) -> None:  # fmt: skip
     """Follow one packet, rule by rule, to the rule that decides.
 
-    The answer comes first: whether the packet arrives, and why. Then come the rules that it meets, and what would change the
-    answer. A first packet of a connection is meant, unless options say otherwise.
+    The answer comes first: whether the packet arrives, and why. Then come the rules that it meets, and what would
+    change the answer. A first packet of a connection is meant, unless options say otherwise.
     """
     snapshot = read(dump)
     given = {k: v for k, v in fields.items() if v is not None}

@@ -127,7 +127,8 @@ def networks_json(situation: Situation) -> dict[str, Any]:
             for n in docker.networks
         ],
         "reach": [
-            {"from": r.source, "to": r.target, "verdict": r.verdict, "by": place_json(r.by)} for r in reach(situation)
+            {"family": situation.family, "from": r.source, "to": r.target, "verdict": r.verdict, "by": place_json(r.by)}
+            for r in reach(situation)
         ],
     }
 
@@ -144,13 +145,37 @@ def layout_json(situation: Situation) -> dict[str, Any] | None:
 
 
 def merged(answers: list[dict[str, Any]], situations: list[Situation]) -> dict[str, Any]:
-    """The answers of both families as one: lists one after the other; ``docker`` of the first family that has it."""
+    """The answers of both families as one: a network that both know is one entry, other lists follow each other."""
     found: dict[str, Any] = {}
-    for answer in answers:
+    for answer, situation in zip(answers, situations, strict=True):
+        same_dump = situation.dump is situations[0].dump
         for key, value in answer.items():
-            found[key] = found[key] + value if isinstance(found.get(key), list) else found.get(key) or value
-    found["assumptions"] = [assumption_text(a) for s in situations for a in s.assumptions]
+            if key == "networks":
+                found[key] = _merged_networks(found.get(key, []), value, same_dump)
+            elif isinstance(value, list):
+                found[key] = found.get(key, []) + value
+            else:
+                found[key] = found.get(key) or value
+    texts = [assumption_text(a) for s in situations for a in s.assumptions]
+    found["assumptions"] = list(dict.fromkeys(texts))
     return found
+
+
+def _merged_networks(
+    first: list[dict[str, Any]], second: list[dict[str, Any]], same_dump: bool
+) -> list[dict[str, Any]]:
+    """What the second family adds: its subnets, what the first left open, and its lines where they are of the same text."""
+    by_bridge = {n["bridge"]: n for n in first}
+    for network in second:
+        known = by_bridge.setdefault(network["bridge"], network)
+        if known is network:
+            continue
+        known["subnets"] += network["subnets"]
+        known["ports"] += network["ports"]
+        known["lines"] += network["lines"] if same_dump else []
+        for key in ("icc", "gateway_mode", "userland_proxy", "snat_to", "name"):
+            known[key] = network[key] if known[key] is None else known[key]
+    return list(by_bridge.values())
 
 
 def assumption_text(assumption: Assumption) -> str:

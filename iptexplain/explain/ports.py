@@ -82,8 +82,9 @@ def _flows(situation: Situation, port: Port) -> dict[str, Flow]:
     if port.is_everywhere or port.is_loopback:
         asked["loopback"] = (loopback, loopback._replace(port=port.host_port))
     others = [n.bridge for n in situation.docker.networks if n.bridge != port.bridge and not n.internal]
-    if others and not port.is_loopback:
-        asked["other network"] = (situation.end(others[0]), target)
+    stranger = next((end for bridge in others if (end := somebody(situation, bridge))), None)
+    if stranger and not port.is_loopback:
+        asked["other network"] = (stranger, target)
     if port.bridge and not port.is_loopback:
         other = somebody(situation, port.bridge, other_than=container.address)
         if other:

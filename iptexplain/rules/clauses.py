@@ -13,7 +13,7 @@ from typing import TypeVar
 from iptexplain.errors import OptionError
 from iptexplain.rules.extension import HOOKS, Extension, Match, Setting, Target
 from iptexplain.rules.find import find_match, find_target
-from iptexplain.rules.model import VERDICTS, Counters, Jump, Rule, Verdict
+from iptexplain.rules.model import BASE_CHAINS, VERDICTS, Counters, Jump, Rule, Verdict
 from iptexplain.rules.parameters import Parameters
 from iptexplain.rules.values import Family
 
@@ -32,7 +32,7 @@ class Clauses:
         self.matches: dict[str, Match] = {}
         self.targets: dict[str, Target] = {}
         self.free: dict[str, Match] = {}
-        self.jumps: dict[str, Target] = {f" {v}": Verdict(v) for v in VERDICTS}
+        self.jumps: dict[str, Target] = {f" {v}": Verdict(v) for v in VERDICTS if (table, v) != ("nat", "DROP")}
         self.taken: set[tuple[str, str | None, str]] = set()
 
     def rule(self, number: int, chain: str, spec: str, counters: Counters | None) -> Rule | None:
@@ -111,6 +111,8 @@ class Clauses:
         if found is None:
             name = text[1:]
             if name in self.chains:
+                if name in BASE_CHAINS[self.table]:
+                    return None
                 found = Jump(name)
             else:
                 words = plain_words(text)

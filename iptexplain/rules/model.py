@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
+from iptexplain.errors import OptionError
 from iptexplain.rules.answer import Backend
 from iptexplain.rules.extension import Match, Target
 from iptexplain.rules.parameters import Parameters
@@ -29,8 +30,24 @@ class Counters(NamedTuple):
     packets: int = 0
     bytes: int = 0
 
+    @classmethod
+    def read(cls, packets: str, size: str) -> Counters:
+        """As strtoull reads them: too big a number is the biggest, a negative one counts down from there."""
+        return cls(_counter(packets), _counter(size))
+
     def __str__(self) -> str:
         return f"[{self.packets}:{self.bytes}]"
+
+
+_COUNTER_LIMIT = 2**64 - 1
+
+
+def _counter(text: str) -> int:
+    digits = text.removeprefix("-")
+    if not (digits.isdecimal() and digits.isascii()):
+        raise OptionError(f"a counter is a number, not '{text}'")
+    number = min(int(digits[:30]), _COUNTER_LIMIT)
+    return -number & _COUNTER_LIMIT if text[0] == "-" and number < _COUNTER_LIMIT else number
 
 
 class Verdict(Target):

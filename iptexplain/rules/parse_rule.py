@@ -14,30 +14,17 @@ from iptexplain.rules.values import Family
 from iptexplain.rules.words import Word
 
 OUT_OF_TREE = frozenset(
-    [
-        "ACCOUNT",
-        "CHAOS",
-        "DELUDE",
-        "DHCPMAC",
-        "DNETMAP",
-        "ECHO",
-        "FLOWOFFLOAD",
-        "FULLCONENAT",
-        "IMQ",
-        "IPMARK",
-        "LOGMARK",
-        "MIRROR",
-        "PROTO",
-        "RAWDNAT",
-        "RAWSNAT",
-        "ROUTE",
-        "RTPENGINE",
-        "SYSRQ",
-        "TARPIT",
-        "XOR",
-    ]
+    "ACCOUNT CHAOS DELUDE DHCPMAC DNETMAP ECHO FLOWOFFLOAD FULLCONENAT IMQ IPMARK LOGMARK MIRROR PROTO RAWDNAT RAWSNAT "
+    "ROUTE RTPENGINE SYSRQ TARPIT XOR".split()
 )
 """Targets from outside iptables that are used without options: not taken for a chain that is missing."""
+
+NOT_IN_A_RULE = frozenset("-t --table -n --numeric -w --wait -W --wait-interval -x --exact --line-numbers".split())
+"""Options of the command line that iptables-restore refuses."""
+
+LONG_OPTIONS = frozenset(n for n in Parameters.names if n.startswith("--")) | frozenset(
+    "--match --jump --goto --set-counters --ipv4 --ipv6 --verbose".split()
+)
 
 
 class RuleError(Exception):
@@ -130,21 +117,45 @@ class ParsedRule:
             raise RuleError(
                 f"'{word.text}' is not an option: does it need quotes, or is an option missing before it?", word
             )
-        word = self._split_attached(word)
+        word = self._in_full(self._split_attached(word))
         name = word.text
         if name in ("-m", "--match"):
             self._load(word)
         elif name in ("-j", "--jump", "-g", "--goto"):
             self._jump(word)
         elif name in ("-c", "--set-counters"):
-            packets, size = self._next(word, "two numbers"), self._next(word, "two numbers")
-            self.counters = Counters(int(packets.text), int(size.text))
+            self._count(word)
         elif name in ("-4", "--ipv4", "-6", "--ipv6"):
             self.other_family = name.strip("-").replace("ipv", "") != str(self.family)
+        elif name in ("-v", "--verbose"):
+            pass
+        elif name in NOT_IN_A_RULE:
+            raise RuleError(f"{name} cannot stand in a line of a dump", word)
         elif name in Parameters.names and not any(c.kind and name in c.kind.names for c in self.clauses):
             self._parameter(Parameters.names[name], bang is not None, word)
         else:
             self._extension_option(word, bang)
+
+    def _count(self, word: Word) -> None:
+        """``-c PACKETS BYTES`` or ``-c PACKETS,BYTES``."""
+        if self.counters:
+            raise RuleError("-c given twice", word)
+        first = self._next(word, "two numbers, PACKETS BYTES")
+        packets, comma, size = first.text.partition(",")
+        second = first._replace(text=size) if comma else self._next(word, "two numbers, PACKETS BYTES")
+        try:
+            self.counters = Counters.read(packets, second.text)
+        except OptionError as e:
+            raise RuleError(e.message, first) from None
+
+    def _in_full(self, word: Word) -> Word:
+        """A long option of iptables itself that is shortened (``--in-int``), unless an extension has one that begins so."""
+        if not word.text.startswith("--") or len(word.text) < 4:
+            return word
+        own = {name for clause in self._loaded() if clause.kind for name in clause.kind.names}
+        begun = [name for name in {*own, *LONG_OPTIONS} if name.startswith(word.text)]
+        full = len(begun) == 1 and begun[0] not in own and word.text not in LONG_OPTIONS
+        return word._replace(text=begun[0]) if full else word
 
     def _split_attached(self, word: Word) -> Word:
         """``--dport=80`` and ``-ptcp`` are two words each."""
@@ -191,6 +202,8 @@ class ParsedRule:
 
     def _load(self, word: Word) -> None:
         name = self._next(word, "a match's name")
+        if name.is_option():
+            raise RuleError(f"{word.text} needs the name of a match before {name.text}", name)
         self.clauses.append(_Clause(find_match(name.text), name.text, word))
 
     def _jump(self, word: Word) -> None:
@@ -205,8 +218,10 @@ class ParsedRule:
             self.verdict = Verdict(name.text)
         elif kind is not None:
             self.target_clause = _Clause(kind, name.text, word)
-        elif goto or known or self.chains is None:
+        elif known or self.chains is None:
             self.verdict = Jump(name.text, goto)
+        elif goto:
+            raise RuleError(f"there is no chain '{name.text}' in this table to go to", name)
         elif name.text in OUT_OF_TREE or any(w.text.startswith("--") and not w.quoted for w in self.words[self.i :]):
             self.target_clause = _Clause(None, name.text, word)
         else:

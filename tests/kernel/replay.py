@@ -22,7 +22,7 @@ TABLES = {
 EMPTY = "".join(
     "\n".join([f"*{table}", *(f":{chain} ACCEPT [0:0]" for chain in chains), "COMMIT\n"]) for table, chains in TABLES.items()
 )
-SETS = re.compile(r"(?:--match-set|--set|--(?:add|del|map)-set) (\S+)")
+SETS = re.compile(r"--(?:match|add|del|map)-set ([^\s-]\S*)|-m set (?:! )?--set ([^\s-]\S*)")
 
 
 def run(program: str, *arguments: str, text: str = "") -> tuple[str | None, str]:
@@ -42,7 +42,7 @@ def replay(backend: str, family: int, dump: str) -> tuple[str | None, str, str]:
 def main() -> None:
     backend = sys.argv[1]
     jobs = json.load(sys.stdin)
-    sets = {name for _, dump in jobs for name in SETS.findall(dump)}
+    sets = {a or b for _, dump in jobs for a, b in SETS.findall(dump)}
     run("ipset", "-exist", "restore", text="".join(f"create {name} hash:ip\n" for name in sorted(sets)))
     json.dump([replay(backend, family, dump) for family, dump in jobs], sys.stdout)
 

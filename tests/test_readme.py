@@ -1,0 +1,53 @@
+"""README.md shows what the program really prints, and shows every command."""
+
+import re
+
+import click
+import pytest
+
+from iptexplain.commands import program
+from tests.examples import ROOT, WIDTH, arguments, shown
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def examples() -> list[tuple[str, str]]:
+    """Each ``$ command`` with the text that stands below it."""
+    found = []
+    for block in BLOCKS:
+        _, *parts = re.split(r"^\$ ", block, flags=re.MULTILINE)
+        found += [(command, below) for command, _, below in (part.partition("\n") for part in parts)]
+    return found
+
+
+EXAMPLES = examples()
+
+
+@pytest.mark.parametrize(("command", "below"), EXAMPLES, ids=[command for command, _ in EXAMPLES])
+def test_readme_shows_what_is_printed(command: str, below: str) -> None:
+    words = arguments(command)
+    assert words is not None
+    status, printed = shown(words)
+    assert status == 0, printed
+    rest = f"\n{printed}"
+    for excerpt in re.split(r"^…\n", below, flags=re.MULTILINE):
+        if excerpt.strip("\n"):
+            wanted = "\n" + excerpt.strip("\n") + "\n"
+            assert wanted in rest, f"'{command}' prints (in {WIDTH} columns):\n{printed}"
+            rest = rest[rest.index(wanted) + len(wanted) - 1 :]
+
+
+def test_readme_shows_every_command() -> None:
+    calls = [words for command, _ in EXAMPLES if (words := arguments(command))]
+    assert set(program.list_commands(click.Context(program))) <= {words[0] for words in calls}
+
+
+def test_checkout_needs_two_commands() -> None:
+    assert [line.split("#")[0].strip() for line in BLOCKS[0].splitlines()] == ["make explain", "make test"]
+
+
+def test_links_lead_to_files() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).is_file()] == []
