@@ -139,7 +139,9 @@ def _one(
 
 def _same_bridge(situation: Situation, start: End, finish: End) -> End:
     """From the host to somebody on a bridge, the kernel takes its address on that bridge as the source."""
-    if start.name == "host" and finish.interface:
+    if start.name == "host" and not finish.interface:
+        return start._replace(address=finish.address)
+    if start.name == "host":
         own = situation.topology.source_for(finish.address, finish.interface)
         return start._replace(address=own) if own else start
     return start

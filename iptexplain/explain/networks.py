@@ -34,7 +34,8 @@ def sides(situation: Situation) -> dict[str, End]:
 def somebody(situation: Situation, bridge: str, other_than: Address | None = None) -> End | None:
     """A container on a bridge: a known one, else the highest address of the subnet that is free."""
     topology = situation.topology
-    for endpoint in topology.endpoints:
+    names = [e.name for e in topology.endpoints]
+    for endpoint in sorted(topology.endpoints, key=lambda e: names.count(e.name)):
         if endpoint.interface == bridge and endpoint.addresses and endpoint.addresses[0] != other_than:
             return End(endpoint.addresses[0], bridge, None, endpoint.name)
     own = next((a for a in topology.addresses if a.interface == bridge), None)

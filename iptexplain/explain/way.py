@@ -22,7 +22,6 @@ class Line(NamedTuple):
     depth: int
     conditions: str
     action: str
-    does: str
     to: str
     decides: bool
 
@@ -43,10 +42,10 @@ def stages(way: Trace) -> list[Stage]:
         table = step.place.table
         if not found or (found[-1].hook, found[-1].table) != (step.hook, table):
             found.append(Stage(step.hook, table, []))
-        words = conditions(step.rule) if step.rule else "no rule ends it: the policy"
-        does = action(step.rule.target) if step.rule else ""
+        words = conditions(step.rule) if step.rule else ""
+        does = said(step.action).removeprefix("jump:").replace("goto:", "goto ")
         to = ", ".join(f"{k} {v}" for k, v in step.to.items())
-        found[-1].lines.append(Line(step.place, step.depth, words, said(step.action), does, to, step.place == decided))
+        found[-1].lines.append(Line(step.place, step.depth, words, does, to, step.place == decided))
     return found
 
 
@@ -68,6 +67,7 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
         "outcome": way.outcome,
         "decides": decider(way),
         "reason": reason(situation, way),
+        "back": _barrier(situation, target, source),
         "purpose": _purpose(situation, way),
         "from_network": source,
         "to_network": target,
@@ -75,6 +75,16 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
         "unknowns": way.unknowns,
         "assumptions": used,
     }
+
+
+def _barrier(situation: Situation, leaving: Any, entering: Any) -> Place | None:
+    """The rule that keeps apart what goes from one network to another."""
+    if not (leaving and entering):
+        return None
+    found = (
+        b.decides for b in situation.docker.barriers if (b.leaving, b.entering) == (leaving.bridge, entering.bridge)
+    )
+    return next(found, None)
 
 
 def _leaves(way: Trace) -> str:

@@ -32,7 +32,8 @@ def environment() -> jinja2.Environment:
     )
     env.filters.update(
         ports=ports, listed=listed, either=either, phrase=phrase, said=said, interface=interface, code=code, lines=lines,
-        place=place, at=at, side=side, client=client, count=count, sentence=sentence, sentence_start=sentence_start,
+        place=place, at=at, side=side,
+        with_port=with_port, client=client, count=count, sentence=sentence, sentence_start=sentence_start,
         lower_first=lower_first, size=size, duration=duration, per=per, span=span,
     )  # fmt: skip
     return env
@@ -106,6 +107,12 @@ def at(where: Place | None) -> str:
 def side(name: str) -> str:
     """One side of the matrix: a bridge in code marks, ``host`` and ``outside`` as words."""
     return {"host": "the host", "outside": "outside"}.get(name) or code(name)
+
+
+def with_port(address: Any, port: Any) -> str:
+    """``172.17.0.2:80``, ``[fd00::2]:80``; the address alone without a port."""
+    text = f"[{address}]" if ":" in str(address) and port is not None else str(address)
+    return text if port is None else f"{text}:{port}"
 
 
 def client(name: str) -> str:

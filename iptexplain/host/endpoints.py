@@ -106,7 +106,9 @@ def _outside(topology: Topology, port: int | None) -> End:
 
 def _somebody_on(bridge: str, gateway: Address, network: Network, topology: Topology, port: int | None) -> End:
     """A container of a network: one that is known, else the highest address of the subnet."""
-    known = next((e for e in topology.endpoints if e.interface == bridge and e.addresses), None)
+    names = [e.name for e in topology.endpoints]
+    here = [e for e in topology.endpoints if e.interface == bridge and e.addresses]
+    known = min(here, key=lambda e: names.count(e.name), default=None)
     if known:
         return End(known.addresses[0], bridge, port, known.name)
     last = (network.number | network.mask ^ (1 << BITS[network.family]) - 1) - 1

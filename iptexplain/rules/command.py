@@ -1,4 +1,4 @@
-"""The command of a line within a table. iptables-save writes ``-A`` only; iptables-restore takes iptables' other commands too.
+"""The command of a line within a table: iptables-save writes ``-A`` only, iptables-restore takes iptables' others too.
 
 Files written by hand use them: ``-I`` at the top of a chain, ``-F`` before the rules of a chain that is not to be doubled.
 """

@@ -5,9 +5,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from functools import cache
+from pathlib import Path
 
 from iptexplain.rules.answer import Answer, Backend, Packet
 from iptexplain.rules.extension import Extension, Match, Target
+
+OUT_OF_TREE = frozenset(
+    ("ACCOUNT", "CHAOS", "DELUDE", "DHCPMAC", "DNETMAP", "ECHO", "FLOWOFFLOAD", "FULLCONENAT", "IMQ", "IPMARK",
+     "LOGMARK", "MIRROR", "PROTO", "RAWDNAT", "RAWSNAT", "ROUTE", "RTPENGINE", "SYSRQ", "TARPIT", "XOR")
+)  # fmt: skip
+"""Targets from outside iptables that are used without options: not taken for a chain that is missing."""
 
 
 class UnknownMatch(Match):
@@ -93,3 +100,11 @@ def _find(package: str, name: str) -> type[Extension] | None:
     return next(
         (c for c in classes if isinstance(c, type) and issubclass(c, Extension) and vars(c).get("name") == name), None
     )
+
+
+def owners(option: str) -> str:
+    """What a rule must say before ``option`` can be used, in words; empty when no extension has it."""
+    names = [p.stem for p in sorted((Path(__file__).parent / "matches").glob("[a-z]*.py"))]
+    owners = [m for m in map(find_match, names) if m and option in m.names]
+    protocols = [f"-p {m.name}" for m in owners if m.name in m.protocols]
+    return " or ".join((protocols or [f"-m {m.name} before it" for m in owners])[:3])

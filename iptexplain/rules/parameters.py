@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from iptexplain.errors import OptionError
 from iptexplain.rules.addresses import NetworkKind
+from iptexplain.rules.answer import Backend
 from iptexplain.rules.extension import Match, Option, Setting
 from iptexplain.rules.values import Family, InterfaceName, Kind
 
@@ -64,11 +65,17 @@ class Parameters(Match):
                 self.protocol = None if inverted else value
                 self.is_plain = not inverted
 
+    def save_options(self, backend: Backend) -> str:
+        """iptables-legacy-save does not print ``! -i +``, a rule that never matches."""
+        if backend is Backend.LEGACY and any(s.value == "+" for s in self.settings):
+            return Parameters(tuple(s for s in self.settings if s.value != "+")).save_options(backend)
+        return super().save_options(backend)
+
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:
         """Leave out what says nothing: any address, any interface, any protocol (iptables-save does not print them)."""
         for key, (_, value, inverted) in tuple(given.items()):
-            if value in ("all", "+") or (key in "sd" and value.mask == 0 and not inverted):
+            if value == "all" or (value == "+" and not inverted) or (key in "sd" and value.mask == 0 and not inverted):
                 if inverted and key == "p":
                     raise OptionError("rule would never match protocol")
                 del given[key]

@@ -116,7 +116,7 @@ class _Parser:
         return section
 
     def _prompt(self, text: str) -> bool:
-        """Whether a line is the command that printed the listing below it, with or without a prompt (``# iptables -S``)."""
+        """Whether a line is the command that printed the listing below it, its prompt included (``# iptables -S``)."""
         found = _LIST_RULES.search(text)
         if found:
             table = _TABLE_OPTION.search(text)
@@ -158,10 +158,10 @@ class _Parser:
         return section
 
     def _rulesets(self) -> tuple[Ruleset, ...]:
-        """The runs of one family and backend are one ruleset; of a table that comes twice the later one counts, as in a restore."""
+        """The runs of one family and backend are one ruleset; of a table that comes twice the later one counts."""
         groups: dict[tuple[Family, Backend, bool], dict[str, Table]] = {}
-        for run, *key in runs(s for s in self.sections if s.listed or s.table in BASE_CHAINS):
-            family, backend, known = key
+        sections = (s for s in self.sections if s.listed or s.table in BASE_CHAINS)
+        for run, family, backend, known in runs(sections):
             tables = groups.setdefault((family, backend, known), {})
             for name, section in run.sections.items():
                 parser = TableParser(name, section.number, family, section.generated, self.error)

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from iptexplain.errors import OptionError
 from iptexplain.rules.extension import Extension, Match, Option, Setting, Target
-from iptexplain.rules.find import UnknownMatch, UnknownTarget, find_match, find_target
+from iptexplain.rules.find import OUT_OF_TREE, UnknownMatch, UnknownTarget, find_match, find_target, owners
 from iptexplain.rules.model import VERDICTS, Counters, Jump, Verdict
 from iptexplain.rules.parameters import Parameters
 from iptexplain.rules.values import Family
 from iptexplain.rules.words import Word
 
-OUT_OF_TREE = frozenset(
-    "ACCOUNT CHAOS DELUDE DHCPMAC DNETMAP ECHO FLOWOFFLOAD FULLCONENAT IMQ IPMARK LOGMARK MIRROR PROTO RAWDNAT RAWSNAT "
-    "ROUTE RTPENGINE SYSRQ TARPIT XOR".split()
+NOT_IN_A_RULE = frozenset(
+    ("-t", "--table", "-n", "--numeric", "-w", "--wait", "-W", "--wait-interval", "-x", "--exact", "--line-numbers")
 )
-"""Targets from outside iptables that are used without options: not taken for a chain that is missing."""
-
-NOT_IN_A_RULE = frozenset("-t --table -n --numeric -w --wait -W --wait-interval -x --exact --line-numbers".split())
 """Options of the command line that iptables-restore refuses."""
 
 LONG_OPTIONS = frozenset(n for n in Parameters.names if n.startswith("--")) | frozenset(
-    "--match --jump --goto --set-counters --ipv4 --ipv6 --verbose".split()
+    ("--match", "--jump", "--goto", "--set-counters", "--ipv4", "--ipv6", "--verbose")
 )
 
 
@@ -149,7 +144,7 @@ class ParsedRule:
             raise RuleError(e.message, first) from None
 
     def _in_full(self, word: Word) -> Word:
-        """A long option of iptables itself that is shortened (``--in-int``), unless an extension has one that begins so."""
+        """iptables' own long options may be shortened (``--in-int``), unless an extension has one that begins so."""
         if not word.text.startswith("--") or len(word.text) < 4:
             return word
         own = {name for clause in self._loaded() if clause.kind for name in clause.kind.names}
@@ -241,7 +236,7 @@ class ParsedRule:
         owner, option = self._owner(word)
         if owner is None or option is None:
             if newest is None:
-                hint = _owners(word.text)
+                hint = owners(word.text)
                 if hint:
                     raise RuleError(f"{word.text} needs {hint}", word)
                 newest = _Clause(None, "", word)
@@ -301,11 +296,3 @@ class ParsedRule:
             return [Parameters.build(given, self.family) for given in combinations]
         except OptionError as e:
             raise RuleError(e.message, next(iter(self.basic.values.values()), None)) from None
-
-
-def _owners(option: str) -> str:
-    """What a rule must say before ``option`` can be used, in words; empty when no extension has it."""
-    names = [p.stem for p in sorted((Path(__file__).parent / "matches").glob("[a-z]*.py"))]
-    owners = [m for m in map(find_match, names) if m and option in m.names]
-    protocols = [f"-p {m.name}" for m in owners if m.name in m.protocols]
-    return " or ".join((protocols or [f"-m {m.name} before it" for m in owners])[:3])

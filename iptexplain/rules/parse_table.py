@@ -49,6 +49,7 @@ class TableParser:
             else:
                 self._rule(number, line)
         self._check_loops()
+        self._check_interfaces()
         chains = {}
         for name, rules in self.rules.items():
             policy, counters, number = self.policies.get(name, ("ACCEPT" if name in base else None, ZERO, 0))
@@ -62,6 +63,7 @@ class TableParser:
         if (
             line[-8:] == " - [0:0]"
             and name not in self.rules
+            and name not in VERDICTS
             and len(name) <= CHAIN_NAME_LIMIT
             and name.isascii()
             and " " not in name
@@ -131,7 +133,10 @@ class TableParser:
         if line[start : start + 3] == "-A " and self._fast(number, line[start:], counters):
             return None
         try:
-            self._obey(read_command(split_words(line, start)), number, line, counters)
+            words = split_words(line, start)
+            if not words or not words[-1].closed:
+                raise RuleError("this quote is not closed" if words else "there is no rule here", *words[-1:])
+            self._obey(read_command(words), number, line, counters)
         except RuleError as e:
             self.report(e.message, number, line, e.word.column if e.word else 0)
         return None
@@ -256,7 +261,9 @@ class TableParser:
         for _ in range(4):  # what leads only to chains without jumps is in no loop: that settles most rulesets
             jumps = {n: targets for n, targets in jumps.items() if not jumps.keys().isdisjoint(targets)}
         state: dict[str, str] = {}
-        for start in jumps:
+        for start in BASE_CHAINS[self.name]:
+            if start not in jumps:
+                continue
             stack: list[tuple[str, Iterator[str]]] = [(start, iter(sorted(jumps[start])))] if start not in state else []
             state.setdefault(start, "open")
             while stack:
@@ -270,6 +277,19 @@ class TableParser:
                 elif target in jumps and target not in state:
                     state[target] = "open"
                     stack.append((target, iter(sorted(jumps[target]))))
+
+    def _check_interfaces(self) -> None:
+        """A packet has no output interface yet on its way in, and no input interface any more on its way out."""
+        for chain, option in (("PREROUTING", "-o"), ("INPUT", "-o"), ("OUTPUT", "-i"), ("POSTROUTING", "-i")):
+            seen: dict[int, Rule] = {}
+            for rule in self.rules[chain] if chain in BASE_CHAINS[self.name] else ():
+                seen.setdefault(id(rule.parameters), rule)
+            for rule in seen.values():
+                if rule.parameters.get(option[1]):
+                    line = dict(self.lines)[rule.line]
+                    which = "output" if option == "-o" else "input"
+                    message = f"{option} cannot be used in {chain}: there is no {which} interface at that point"
+                    self.report(message, rule.line, line, line.find(f"{option} ") + 1)
 
     def _report_loop(self, way: list[str], target: str) -> None:
         """The last chain of ``way`` jumps back to ``target``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from iptexplain.rules.answer import Backend
+from iptexplain.rules.extension import Match, Setting
 from iptexplain.rules.model import BASE_CHAINS, Chain, Counters, Dump, Rule, Ruleset, Table
 
 
@@ -13,14 +14,44 @@ def save_rule(rule: Rule, backend: Backend = Backend.NFT) -> str:
     parts = [f"-A {rule.chain}"]
     if rule.parameters.settings:
         parts.append(rule.parameters.save_options(backend))
-    parts += [m.save(backend) for m in rule.matches]
+    matches = rule.matches
+    if backend is Backend.NFT and len(matches) > 1:
+        matches = merged(matches)
+    parts += [m.save(backend) for m in matches]
     if rule.target is not None:
         parts.append(rule.target.save(backend))
     return " ".join(parts)
 
 
+def merged(matches: tuple[Match, ...]) -> tuple[Match, ...]:
+    """The matches as iptables-nft-save prints them.
+
+    iptables-nft keeps ``-m tcp`` and ``-m udp`` as comparisons of header fields and makes one match of all that it finds,
+    where the first stood; of two comparisons of one field it prints the last, with ``!`` when any of them has it
+    (nft_ipv4_save_rule and the functions around it in iptables 1.8.9's nft-shared.c). What it cannot compare that way
+    (no option, --tcp-option) stays a match of its own.
+    """
+    found: list[Match] = []
+    for match in matches:
+        native = _is_native(match)
+        first = next((i for i, m in enumerate(found) if native and type(m) is type(match) and _is_native(m)), None)
+        if first is None:
+            found.append(match)
+            continue
+        settings = {s.option: s for s in found[first].settings}
+        for option, value, inverted in match.settings:
+            before = settings.get(option)
+            settings[option] = Setting(option, value, inverted or bool(before and before.inverted))
+        found[first] = type(match)(tuple(settings[o] for o in match.options if o in settings))
+    return tuple(found)
+
+
+def _is_native(match: Match) -> bool:
+    return match.name in ("tcp", "udp") and bool(match.settings) and match.get("tcp_option") is None
+
+
 def save_table(table: Table, backend: Backend) -> Iterator[str]:
-    """The lines of one table: base chains in the order of the hooks, user chains and their rules by name, as both backends print."""
+    """The lines of one table: base chains in the order of the hooks, then user chains by name, as both backends do."""
     header = table.generated
     if header:
         with_backend = f" ({header.backend})" if header.backend else ""
@@ -46,7 +77,7 @@ def in_order(table: Table) -> list[Chain]:
 
 
 def save_ruleset(ruleset: Ruleset) -> Iterator[str]:
-    """The lines of all tables. Without a header to go by, in iptables-nft-save's order and without tables that say nothing."""
+    """The lines of all tables. Without headers to go by, in iptables-nft-save's order, without tables that say nothing."""
     tables: Iterable[Table] = ruleset.tables.values()
     if ruleset.backend is Backend.NFT:
         if not all(t.generated for t in tables):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 from iptexplain.rules.answer import Backend
 from iptexplain.rules.model import BASE_CHAINS, Generated
@@ -39,7 +40,7 @@ class Section:
         self.committed = False
 
     def begins_anew(self, text: str) -> bool:
-        """Whether the ``-P`` line ``text`` opens another listing: one has its policies first, in the order of the hooks."""
+        """Whether the ``-P`` line ``text`` opens another listing: each has its policies first, in the hooks' order."""
         last = self.lines[-1][1].split() if self.lines else ["-P", ""]
         words = text.split()
         if last[0] != "-P":
@@ -57,6 +58,7 @@ class Section:
         fits = exact + [t for t in ("filter", "nat", "mangle") if policies <= set(BASE_CHAINS[t])]
         return fits[0] if fits else "filter"
 
+    @cached_property
     def backend(self) -> Backend | None:
         """From the header, since iptables 1.8, when there came to be two."""
         if self.generated is None or self.generated.version.startswith(_BEFORE_NFT):
@@ -65,6 +67,7 @@ class Section:
         is_nft = self.generated.backend == "nf_tables" or "nft" in program or "xtables" in program
         return Backend.NFT if is_nft else Backend.LEGACY
 
+    @cached_property
     def family(self) -> Family | None:
         """From the header, or from the first thing in the rules that only one family has."""
         if self.generated is not None and "iptables" in self.generated.program:
@@ -93,7 +96,7 @@ class Run:
         self.backend: Backend | None = None
 
     def takes(self, section: Section) -> bool:
-        family, backend = section.family(), section.backend()
+        family, backend = section.family, section.backend
         return (
             section.name() not in self.sections
             and (family is None or self.family in (None, family))
@@ -102,14 +105,14 @@ class Run:
 
     def add(self, section: Section) -> None:
         self.sections[section.name()] = section
-        self.family = self.family or section.family()
-        self.backend = self.backend or section.backend()
+        self.family = self.family or section.family
+        self.backend = self.backend or section.backend
 
 
 def runs(sections: Iterable[Section]) -> Iterator[tuple[Run, Family, Backend, bool]]:
-    """The sections in runs. What a run does not tell is as in the run before it, or else behind it; else IPv4 and nf_tables.
+    """The sections in runs, each with its family and backend, and whether a backend was told at all.
 
-    The last value of each: whether the backend was told.
+    What a run does not tell is as in the run before it, or else behind it; else IPv4 and nf_tables.
     """
     found: list[Run] = []
     for section in sections:

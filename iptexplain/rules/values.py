@@ -283,6 +283,8 @@ class InterfaceName(Kind):
     """An interface's name, at most 15 bytes; a trailing ``+`` is a wildcard (xtables_parse_interface)."""
 
     def parse(self, text: str, family: Family) -> str:
+        if not text:
+            raise OptionError("the interface's name is empty: leave the option out for any interface")
         if len(text) > 3 and len(text.encode(errors="surrogateescape")) > 15:
             raise OptionError(f"interface name '{text}' is longer than 15 bytes")
         return text

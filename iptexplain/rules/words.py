@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 
 class Word(NamedTuple):
-    """One word of a line: its text without quotes, its column (from 1), the text as written, whether it was quoted."""
+    """One word of a line: its text without quotes, its column (from 1), the text as written, whether it was quoted and the quote closed."""
 
     text: str
     column: int
     raw: str
     quoted: bool = False
+    closed: bool = True
 
     def is_option(self) -> bool:
         """Whether getopt would take it for an option and not for an argument."""
@@ -30,7 +31,7 @@ def split_words(line: str, start: int = 0) -> list[Word]:
         if line[i] in " \t":
             i += 1
             continue
-        begin, text, quoted = i, "", False
+        begin, text, quoted, closed = i, "", False, True
         while i < end and line[i] not in " \t":
             if line[i] != '"':
                 text += line[i]
@@ -42,7 +43,8 @@ def split_words(line: str, start: int = 0) -> list[Word]:
                 i += line[i] == "\\" and i + 1 < end
                 text += line[i]
                 i += 1
+            closed = i < end
             i += 1
             break
-        words.append(Word(text, begin + 1, line[begin:i], quoted))
+        words.append(Word(text, begin + 1, line[begin:i], quoted, closed))
     return words

@@ -20,7 +20,8 @@ TABLES = {
     "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
 }
 EMPTY = "".join(
-    "\n".join([f"*{table}", *(f":{chain} ACCEPT [0:0]" for chain in chains), "COMMIT\n"]) for table, chains in TABLES.items()
+    "\n".join([f"*{table}", *(f":{chain} ACCEPT [0:0]" for chain in chains), "COMMIT\n"])
+    for table, chains in TABLES.items()
 )
 SETS = re.compile(r"--(?:match|add|del|map)-set ([^\s-]\S*)|-m set (?:! )?--set ([^\s-]\S*)")
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from iptexplain.errors import OptionError
+from iptexplain.rules.answer import Backend
 from iptexplain.rules.extension import Match, Option, Setting
 from iptexplain.rules.values import Family, Flags, Kind, Number, PortRange
 
 FLAGS = Flags("FIN", "SYN", "RST", "PSH", "ACK", "URG", every="ALL", none="NONE")
+
+ALL_PORTS = (0, 65535)
 
 
 class FlagsUnderMask(Kind):
@@ -57,9 +60,12 @@ class Tcp(Match):
             given["tcp_flags"] = cls.setting("tcp_flags", value, given.pop("syn").inverted)
         drop_all_ports(given)
 
+    def save_options(self, backend: Backend) -> str:
+        return " ".join(s.save() for s in self.settings if s.value != ALL_PORTS)
+
 
 def drop_all_ports(given: dict[str, Setting]) -> None:
-    """iptables-save does not print ``--sport 0:65535``."""
+    """iptables-save does not print ``--sport 0:65535``, nor its inversion, which no packet meets."""
     for key in ("sport", "dport"):
-        if key in given and given[key].value == (0, 65535) and not given[key].inverted:
+        if key in given and given[key].value == ALL_PORTS and not given[key].inverted:
             del given[key]

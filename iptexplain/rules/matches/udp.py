@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from iptexplain.rules.answer import Backend
 from iptexplain.rules.extension import Match, Option, Setting
-from iptexplain.rules.matches.tcp import drop_all_ports
+from iptexplain.rules.matches.tcp import ALL_PORTS, drop_all_ports
 from iptexplain.rules.values import Family, PortRange
 
 
@@ -26,3 +27,6 @@ class Udp(Match):
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:
         drop_all_ports(given)
+
+    def save_options(self, backend: Backend) -> str:
+        return " ".join(s.save() for s in self.settings if s.value != ALL_PORTS)
