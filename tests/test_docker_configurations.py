@@ -14,7 +14,14 @@ from iptexplain.host.snapshot import read_snapshot
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "docker" / "27.5"
 
-PLAIN = {"icc": True, "internal": False, "masquerade": True, "snat_to": None, "gateway_mode": "nat", "userland_proxy": True}
+PLAIN = {
+    "icc": True,
+    "internal": False,
+    "masquerade": True,
+    "snat_to": None,
+    "gateway_mode": "nat",
+    "userland_proxy": True,
+}
 INTERNAL = {**PLAIN, "internal": True, "masquerade": False, "gateway_mode": None}
 NO_MASQUERADE = {**PLAIN, "masquerade": False, "subnets": []}
 NO_ICC = {**PLAIN, "icc": False}
@@ -106,7 +113,9 @@ def test_configuration_is_read_back(name: str) -> None:
     found = networks_json(situation(name))
     assert found["docker"] and found["docker"]["layout"] == "stage-isolation"
     assert found["docker"]["versions"] == {"from": "18.03.1", "to": "27.5.1"}
-    expected = {b: {"subnets": SUBNETS.get(b), **settings, "default": b == "docker0"} for b, settings in networks.items()}
+    expected = {
+        b: {"subnets": SUBNETS.get(b), **settings, "default": b == "docker0"} for b, settings in networks.items()
+    }
     assert {n["bridge"]: {k: n[k] for k in expected.get(n["bridge"], n)} for n in found["networks"]} == expected
     published = ports_json(situation(name))["ports"]
     keys = ("host_ip", "host_port", "proto", "container_ip", "container_port")

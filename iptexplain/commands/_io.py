@@ -12,12 +12,10 @@ from typing import Any, TypeVar
 import click
 
 from iptexplain.errors import DumpError, Location, ParseError, UsageError
-from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import environment
 from iptexplain.host.snapshot import SCHEMA, Snapshot, read_snapshot
 from iptexplain.outputs.markdown import markdown
 from iptexplain.outputs.text import in_ascii, text
-from iptexplain.rules.values import Family
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,11 +71,6 @@ def read(file: str) -> Snapshot:
             numbers = ", ".join(map(str, dump.ignored[:10])) + (" …" if len(dump.ignored) > 10 else "")
             click.echo(f"note: {dump.file}: not iptables-save, passed over: line {numbers}", err=True)
     return snapshot
-
-
-def situations(snapshot: Snapshot, family: Family | None = None) -> list[Situation]:
-    """One situation for each family that was given (or the one asked for)."""
-    return [Situation(snapshot, f) for f in snapshot.families if family in (None, f)]
 
 
 def show_json(answer: dict[str, Any]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from iptexplain.commands._io import DUMP, dump_argument, output_options, read, show, show_json, situations
+from iptexplain.commands._io import DUMP, dump_argument, output_options, read, show, show_json
 from iptexplain.explain.networks import merged, networks_json
 from iptexplain.explain.overview import overview
+from iptexplain.explain.situation import situations
 
 
 @click.command("networks", epilog=DUMP)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from iptexplain.commands._io import DUMP, dump_argument, output_options, read, show, show_json, situations
+from iptexplain.commands._io import DUMP, dump_argument, output_options, read, show, show_json
 from iptexplain.explain.networks import merged
 from iptexplain.explain.overview import overview
 from iptexplain.explain.ports import ports_json
+from iptexplain.explain.situation import situations
 
 
 @click.command("ports", epilog=DUMP)

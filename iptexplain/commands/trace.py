@@ -70,6 +70,7 @@ def _field_options(function: Any) -> Any:
     metavar="FILE",
     help="Trace the packets in FILE instead (JSON, one a line); each answer is a line of JSON.",
 )
+@click.option("-6", "--ipv6", is_flag=True, help="Ask the IPv6 rules, where the ends do not say it.")
 @click.option(
     "--exit-code", is_flag=True, help="Exit with status 1 when the packet does not arrive, or nobody can tell."
 )
@@ -80,7 +81,7 @@ def _field_options(function: Any) -> Any:
 @click.pass_context
 def command(
     ctx: click.Context, /, dump: str, source: str | None, target: str | None, others: tuple[str, ...],
-    packets: str | None, exit_code: bool, strict: bool, output: str, color: str, **fields: str | None,
+    packets: str | None, ipv6: bool, exit_code: bool, strict: bool, output: str, color: str, **fields: str | None,
 ) -> None:  # fmt: skip
     """Follow one packet, rule by rule, to the rule that decides.
 
@@ -95,27 +96,27 @@ def command(
             raise UsageError(f"--set {other}: write FIELD=VALUE")
         given[name] = value
     if packets:
-        _stream(snapshot, packets)
-        return
-    situation, way, notes = _one(snapshot, source, target, given)
-    if output == "json":
-        click.echo(json.dumps(trace_json(situation, way, notes), indent=2))
+        kinds = _stream(snapshot, packets)
     else:
-        show("trace", trace_facts(situation, way, notes), output, color)
-    kind = way.outcome.kind
-    if strict and kind == "unknown":
+        situation, way, notes = _one(snapshot, source, target, given, ipv6)
+        kinds = {way.outcome.kind}
+        if output == "json":
+            click.echo(json.dumps(trace_json(situation, way, notes), indent=2))
+        else:
+            show("trace", trace_facts(situation, way, notes), output, color)
+    if strict and "unknown" in kinds:
         ctx.exit(4)
-    if exit_code and kind not in ARRIVED:
+    if exit_code and not kinds <= set(ARRIVED):
         ctx.exit(1)
 
 
 def _one(
-    snapshot: Snapshot, source: str | None, target: str | None, given: dict[str, str]
+    snapshot: Snapshot, source: str | None, target: str | None, given: dict[str, str], ipv6: bool
 ) -> tuple[Situation, Trace, tuple[Assumption, ...]]:
     """The packet that the ends and the fields describe, traced."""
     if not (source or "src" in given) or not (target or "dst" in given):
         raise UsageError("say who sends and who is to get it: --from END --to END (or -s and -d with -i)")
-    situation = Situation(snapshot, _family(snapshot, source, target, given))
+    situation = Situation(snapshot, _family(snapshot, source, target, given, ipv6))
     try:
         typed = read_fields(given)
     except OptionError as e:
@@ -147,15 +148,16 @@ def _same_bridge(situation: Situation, start: End, finish: End) -> End:
     return start
 
 
-def _family(snapshot: Snapshot, source: str | None, target: str | None, given: dict[str, str]) -> Family:
+def _family(snapshot: Snapshot, source: str | None, target: str | None, given: dict[str, str], ipv6: bool) -> Family:
     texts = [split_port(t)[0] for t in (source, target) if t] + [given.get("src", ""), given.get("dst", "")]
-    if any(t.count(":") > 1 for t in texts):
+    if ipv6 or any(t.count(":") > 1 for t in texts):
         return 6
     return 4 if 4 in snapshot.families else 6
 
 
-def _stream(snapshot: Snapshot, file: str) -> None:
-    """One JSON object for each packet of ``file``, in order."""
+def _stream(snapshot: Snapshot, file: str) -> set[str]:
+    """Print one JSON object for each packet of ``file``, in order; the kinds of outcome that there were."""
+    kinds: set[str] = set()
     flows: dict[int, tuple[Situation, Flows]] = {}
     order: list[tuple[int, int]] = []
     for number, line in enumerate(read_text(file).splitlines(), 1):
@@ -163,14 +165,24 @@ def _stream(snapshot: Snapshot, file: str) -> None:
             continue
         try:
             packet = json.loads(line)
-            family: Family = 6 if ":" in str(packet.get("src", "")) else 4
+            family: Family = 6 if isinstance(packet, dict) and ":" in str(packet.get("src", "")) else 4
             if family not in flows:
                 situation = Situation(snapshot, family)
                 flows[family] = (situation, Flows(situation.ruleset, situation.topology))
             situation, walker = flows[family]
-            if packet.get("after") is not None:
-                packet["after"] = order[packet["after"]][1]
+            if isinstance(packet, dict) and packet.get("after") is not None:
+                packet["after"] = _earlier(packet["after"], order)
             order.append((family, len(walker.traces)))
-            click.echo(json.dumps(trace_json(situation, walker.trace(packet))))
-        except (OptionError, ValueError, IndexError, KeyError) as e:
+            way = walker.trace(packet)
+            kinds.add(way.outcome.kind)
+            click.echo(json.dumps(trace_json(situation, way)))
+        except (OptionError, ValueError) as e:
             raise UsageError(f"{file}:{number}: {e}") from None
+    return kinds
+
+
+def _earlier(after: object, order: list[tuple[int, int]]) -> int:
+    """The number of an earlier packet among those of its own family."""
+    if not isinstance(after, int) or not 0 <= after < len(order):
+        raise OptionError(f"after: there is no earlier packet {after}; {len(order)} stand before this one")
+    return order[after][1]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from iptexplain.errors import UsageError
 from iptexplain.explain.situation import Situation
-from iptexplain.explain.words import action, conditions, environment, said
+from iptexplain.explain.words import action, conditions, count, environment, said
 from iptexplain.recognise.docker_chains import docker_chains
 from iptexplain.recognise.shape import Found
 from iptexplain.rules.model import Chain, Jump, Place, Rule, Table
@@ -56,7 +56,7 @@ def chain_view(situation: Situation, table: Table, chain: Chain, only_foreign: b
 
 def row(situation: Situation, place: Place, rule: Rule, found: Found | None) -> Row:
     remarks = [str(m.value("comment")) for m in rule.matches if m.name == "comment"]
-    counters = f"{rule.counters.packets} packets" if rule.counters else None
+    counters = count(rule.counters.packets, "packet") if rule.counters else None
     return Row(
         place,
         said(situation.text(place)),

@@ -41,10 +41,9 @@ def somebody(situation: Situation, bridge: str, other_than: Address | None = Non
     own = next((a for a in topology.addresses if a.interface == bridge), None)
     if own is None or own.network.is_host:
         return None
-    last = Address(
-        own.network.family, (own.network.number | own.network.mask ^ (1 << BITS[own.network.family]) - 1) - 1
-    )
-    return End(last, bridge, None, None)
+    top = own.network.number | own.network.mask ^ (1 << BITS[own.network.family]) - 1
+    free = (Address(own.network.family, top - n) for n in (1, 2))
+    return next((End(a, bridge, None, None) for a in free if a not in (other_than, own.address)), None)
 
 
 def reach(situation: Situation) -> list[Reach]:

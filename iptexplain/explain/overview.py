@@ -19,6 +19,7 @@ def overview(situation: Situation, verbose: bool = False) -> dict[str, Any]:
     return {
         "situation": situation,
         "family": ruleset.family,
+        "others": situation.others,
         "backend": ruleset.backend.value if ruleset.backend_known else None,
         "version": next((t.generated.version for t in ruleset.tables.values() if t.generated), None),
         "tables": list(ruleset.tables),
@@ -116,10 +117,11 @@ def port_classes(ports: list[PublishedPort]) -> list[list[PortRun]]:
 def _behaviour(published: PublishedPort) -> tuple[object, ...]:
     """What is the same for ports about which the same sentences are true."""
     accepts = {a.place for a in published.port.accepts}
-    return (published.port.is_everywhere, published.port.is_loopback) + tuple(
+    ways = (
         (f.client, f.via, f.seen == "unchanged", "accept" if f.decides in accepts else f.decides, f.reason)
         for f in published.flows.values()
     )
+    return (published.port.is_everywhere, published.port.is_loopback, *ways)
 
 
 def _runs(ports: list[PublishedPort]) -> list[PortRun]:

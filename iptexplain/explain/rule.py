@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from iptexplain.errors import DumpError, Location, ParseError
@@ -32,7 +33,7 @@ def read_rule(text: str, table: str | None = None, family: int | None = None) ->
         raise DumpError([ParseError(message, Location("RULE", 1, 1), text)])
     chain = words[1].text
     following = [w.text for w in words if w.column > words[1].column]
-    jumps = [b for a, b in zip(following, following[1:], strict=False) if a in ("-j", "--jump", "-g", "--goto")]
+    jumps = [b for a, b in pairwise(following) if a in ("-j", "--jump", "-g", "--goto")]
     table = table or next((GUESSES[j] for j in jumps if j in GUESSES), None) or _table_of(chain)
     declared = [chain] if chain not in BASE_CHAINS[table] else []
     try:

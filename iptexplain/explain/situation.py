@@ -22,13 +22,18 @@ from iptexplain.walk.trace import trace
 class Situation:
     """A ruleset with its dump, its host and what Docker wrote in it."""
 
-    def __init__(self, snapshot: Snapshot, family: Family) -> None:
-        found = snapshot.ruleset(family)
+    def __init__(self, snapshot: Snapshot, family: Family, one: tuple[Dump, Ruleset] | None = None) -> None:
+        found = one or snapshot.ruleset(family)
         if found is None:
             raise UsageError(f"there are no IPv{family} rules in what was given")
         self.snapshot, self.family = snapshot, family
         self.dump: Dump = found[0]
         self.ruleset: Ruleset = found[1]
+
+    @property
+    def others(self) -> list[Ruleset]:
+        """Rulesets of the same family that another backend holds: the kernel asks them too."""
+        return [r for _, r in self.snapshot.rulesets() if r.family == self.family and r is not self.ruleset]
 
     @cached_property
     def docker(self) -> Docker:
@@ -90,8 +95,15 @@ def verdict(way: Trace) -> str:
     return "accepted" if kind in ARRIVED else kind
 
 
+def situations(snapshot: Snapshot) -> list[Situation]:
+    """One situation for each ruleset that was given."""
+    return [Situation(snapshot, r.family, (d, r)) for d, r in snapshot.rulesets()]
+
+
 def decider(way: Trace) -> Place | None:
     """The rule or policy that decided: the one that ended it, else the last step in filter that let it pass."""
+    if way.outcome.kind == "unknown":
+        return None
     if isinstance(way.outcome.by, Place):
         return way.outcome.by
     passed = [s.place for s in way.steps if s.place.table == "filter" and s.action == "ACCEPT"]

@@ -72,6 +72,9 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
         "from_network": source,
         "to_network": target,
         "published": port,
+        "proxied": any(
+            (p.host_port, p.proto) == (fields.get("dport"), fields["proto"]) for p in situation.docker.ports
+        ),
         "unknowns": way.unknowns,
         "assumptions": used,
     }

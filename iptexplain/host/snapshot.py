@@ -5,30 +5,24 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from iptexplain.errors import DumpError, Location, ParseError
+from iptexplain.errors import DumpError, Location, OptionError, ParseError
+from iptexplain.host.topology import from_facts
+from iptexplain.rules.answer import Backend
 from iptexplain.rules.model import Dump, Ruleset
 from iptexplain.rules.parse import parse
 from iptexplain.rules.values import Family
 
 SCHEMA = 1
-KEYS = frozenset(
-    [
-        "schema",
-        "iptables",
-        "ip6tables",
-        "addresses",
-        "routes",
-        "routes6",
-        "rules",
-        "sysctls",
-        "ipsets",
-        "bridge_links",
-        "endpoints",
-        "listeners",
-        "docker",
-        "namespaces",
-    ]
-)
+KEYS: dict[str, type] = {
+    "schema": int, "iptables": str, "ip6tables": str, "addresses": list, "routes": list, "routes6": list, "rules": list,
+    "sysctls": dict, "ipsets": str, "bridge_links": list, "endpoints": list, "listeners": list, "docker": dict,
+    "namespaces": dict,
+}  # fmt: skip
+"""The keys of a snapshot and what each holds."""
+
+
+_JSON = {int: "a number", float: "a number", bool: "true or false", str: "a text", list: "a list", dict: "an object"}
+FAMILIES: tuple[Family, ...] = (4, 6)
 
 
 class Snapshot(NamedTuple):
@@ -39,16 +33,16 @@ class Snapshot(NamedTuple):
 
     def ruleset(self, family: Family) -> tuple[Dump, Ruleset] | None:
         """The ruleset of a family with the dump that it stands in."""
-        for dump in self.dumps:
-            found = dump.family(family)
-            if found:
-                return dump, found
-        return None
+        return next(((d, r) for d, r in self.rulesets() if r.family == family), None)
 
     @property
     def families(self) -> tuple[Family, ...]:
-        both: tuple[Family, ...] = (4, 6)
-        return tuple(f for f in both if self.ruleset(f))
+        return tuple(f for f in FAMILIES if self.ruleset(f))
+
+    def rulesets(self) -> list[tuple[Dump, Ruleset]]:
+        """All rulesets: IPv4 before IPv6, of one family nf_tables before legacy."""
+        found = [(d, r) for d in self.dumps for r in d.rulesets]
+        return sorted(found, key=lambda dr: (dr[1].family, dr[1].backend is Backend.LEGACY))
 
 
 def read_snapshot(text: str, file: str = "-") -> Snapshot:
@@ -63,6 +57,7 @@ def read_snapshot(text: str, file: str = "-") -> Snapshot:
     problem = _problem(facts)
     if problem:
         raise DumpError([ParseError(problem, Location(file, 1), text.split("\n")[0][:200])])
+    facts = {k: v for k, v in facts.items() if v is not None}
     texts = [(key, facts.pop(key)) for key in ("iptables", "ip6tables") if facts.get(key)]
     names = {"iptables": file, "ip6tables": f"{file}[ip6tables]"} if len(texts) > 1 else {key: file for key, _ in texts}
     return Snapshot(tuple(parse(dump, names[key]) for key, dump in texts), facts)
@@ -73,5 +68,15 @@ def _problem(facts: dict[str, Any]) -> str | None:
         return f"this snapshot has schema {facts['schema']}; this iptexplain reads schema {SCHEMA}"
     if not (facts.get("iptables") or facts.get("ip6tables")):
         return "a snapshot needs the key 'iptables' or 'ip6tables' with the text of iptables-save"
-    wrong = sorted(set(facts) - KEYS)
-    return f"unknown key '{wrong[0]}' in the snapshot: there are {', '.join(sorted(KEYS))}" if wrong else None
+    wrong = sorted(set(facts) - set(KEYS))
+    if wrong:
+        return f"unknown key '{wrong[0]}' in the snapshot: there are {', '.join(sorted(KEYS))}"
+    for key, value in facts.items():
+        if value is not None and not isinstance(value, KEYS[key]):
+            return f"the snapshot's key '{key}' holds {_JSON[type(value)]}; it must be {_JSON[KEYS[key]]}"
+    try:
+        for family in FAMILIES:
+            from_facts({k: v for k, v in facts.items() if v is not None}, family)
+    except (KeyError, TypeError, ValueError, AttributeError, OptionError) as e:
+        return f"the snapshot's facts are not what ip -j and docker inspect print: {type(e).__name__}: {e}"
+    return None

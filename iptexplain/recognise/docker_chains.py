@@ -55,6 +55,12 @@ class _Shape:
     def all(self, *lines: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(n for some in lines for n in some) if all(lines) else ()
 
+    def internal_chain(self) -> tuple[int, ...]:
+        """29's jump to DOCKER-INTERNAL; an older engine that runs after a downgrade has its own isolation jump as well."""
+        return (
+            () if self.jump("FORWARD", "DOCKER-ISOLATION-STAGE-1") else self.jump("DOCKER-FORWARD", "DOCKER-INTERNAL")
+        )
+
     def external_set(self) -> tuple[int, ...]:
         return self.rules("FORWARD", lambda r: any("docker-ext-bridges" in repr(m) for m in r.matches))
 
@@ -64,7 +70,7 @@ class _Shape:
 
 
 LAYOUTS: tuple[tuple[str, str, str | None, Test], ...] = (
-    ("internal-chain", "29.0.0", None, lambda s: s.jump("DOCKER-FORWARD", "DOCKER-INTERNAL") if not s.jump("FORWARD", "DOCKER-ISOLATION-STAGE-1") else ()),
+    ("internal-chain", "29.0.0", None, lambda s: s.internal_chain()),
     ("forward-ct-bridge", "28.0.1", "28.5.2", lambda s: s.jump("DOCKER-FORWARD", "DOCKER-ISOLATION-STAGE-1")),
     ("ext-bridges", "28.0.0", "28.0.0", lambda s: s.external_set()),
     ("stage-isolation", "18.03.1", "27.5.1", lambda s: s.chain("DOCKER-ISOLATION-STAGE-1")),

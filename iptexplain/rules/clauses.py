@@ -40,6 +40,8 @@ class Clauses:
         spec, found, jump = spec.rpartition(" -j")
         if not found:
             spec, jump = jump, ""
+        elif not jump:
+            return None
         head, *clauses = spec.split(" -m ")
         parameters = self.heads.get(head) or self._head(head)
         if parameters is None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from iptexplain.rules.parse_rule import RuleError
-from iptexplain.rules.words import Word
+from iptexplain.rules.words import RuleError, Word
 
 COMMANDS = {
     "-A": "--append", "-I": "--insert", "-D": "--delete", "-R": "--replace", "-F": "--flush", "-Z": "--zero",
@@ -36,6 +35,8 @@ def read_command(words: Sequence[Word]) -> Command:
         if name:
             break
         if i == 0 and not word.is_option() and word.text != "!":
+            if word.text.endswith("tables"):
+                raise RuleError(f"a line of a dump begins with -A CHAIN: leave out '{word.text}'", word)
             raise RuleError(f"not a line of a dump: '{word.text}' stands where -A CHAIN is expected", word)
     else:
         hint = ": is it the rest of the line before?" if words[0].text.startswith("--") else ""

@@ -107,4 +107,5 @@ def owners(option: str) -> str:
     names = [p.stem for p in sorted((Path(__file__).parent / "matches").glob("[a-z]*.py"))]
     owners = [m for m in map(find_match, names) if m and option in m.names]
     protocols = [f"-p {m.name}" for m in owners if m.name in m.protocols]
+    protocols.sort(key=lambda p: p not in ("-p tcp", "-p udp"))
     return " or ".join((protocols or [f"-m {m.name} before it" for m in owners])[:3])

@@ -182,8 +182,3 @@ class Dump:
     def line(self, number: int) -> str:
         """The line ``number`` (from 1) as the dump has it."""
         return self.lines[number - 1].strip() if 0 < number <= len(self.lines) else ""
-
-    def family(self, family: Family) -> Ruleset | None:
-        """The ruleset of a family; of two backends, the nf_tables one that Docker's current engines use comes first."""
-        mine = [r for r in self.rulesets if r.family == family]
-        return min(mine, key=lambda r: r.backend is Backend.LEGACY, default=None)

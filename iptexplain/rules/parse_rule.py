@@ -10,7 +10,7 @@ from iptexplain.rules.find import OUT_OF_TREE, UnknownMatch, UnknownTarget, find
 from iptexplain.rules.model import VERDICTS, Counters, Jump, Verdict
 from iptexplain.rules.parameters import Parameters
 from iptexplain.rules.values import Family
-from iptexplain.rules.words import Word
+from iptexplain.rules.words import RuleError, Word
 
 NOT_IN_A_RULE = frozenset(
     ("-t", "--table", "-n", "--numeric", "-w", "--wait", "-W", "--wait-interval", "-x", "--exact", "--line-numbers")
@@ -20,14 +20,6 @@ NOT_IN_A_RULE = frozenset(
 LONG_OPTIONS = frozenset(n for n in Parameters.names if n.startswith("--")) | frozenset(
     ("--match", "--jump", "--goto", "--set-counters", "--ipv4", "--ipv6", "--verbose")
 )
-
-
-class RuleError(Exception):
-    """A rule is wrong at ``word`` (None: as a whole)."""
-
-    def __init__(self, message: str, word: Word | None = None) -> None:
-        super().__init__(message)
-        self.message, self.word = message, word
 
 
 class _Clause:
@@ -108,7 +100,7 @@ class ParsedRule:
         bang = None
         if word.text == "!" and not word.quoted:
             bang, word = word, self._next(word, "an option after it")
-        if not word.is_option():
+        if len(word.text) < 2 or word.text[0] != "-":
             raise RuleError(
                 f"'{word.text}' is not an option: does it need quotes, or is an option missing before it?", word
             )
@@ -126,7 +118,7 @@ class ParsedRule:
             pass
         elif name in NOT_IN_A_RULE:
             raise RuleError(f"{name} cannot stand in a line of a dump", word)
-        elif name in Parameters.names and not any(c.kind and name in c.kind.names for c in self.clauses):
+        elif name in Parameters.names and not self._is_of_extension(name):
             self._parameter(Parameters.names[name], bang is not None, word)
         else:
             self._extension_option(word, bang)
@@ -143,11 +135,21 @@ class ParsedRule:
         except OptionError as e:
             raise RuleError(e.message, first) from None
 
+    def _is_of_extension(self, name: str) -> bool:
+        """Whether an extension has an option of this name too, or may have: iptables-save writes ``-p``, not ``--proto``."""
+        newest = next(iter(self._loaded()), None)
+        if newest is not None and newest.kind is None and name.startswith("--"):
+            return True
+        return any(c.kind and name in c.kind.names for c in self.clauses)
+
     def _in_full(self, word: Word) -> Word:
         """iptables' own long options may be shortened (``--in-int``), unless an extension has one that begins so."""
         if not word.text.startswith("--") or len(word.text) < 4:
             return word
-        own = {name for clause in self._loaded() if clause.kind for name in clause.kind.names}
+        loaded = self._loaded()
+        if loaded and loaded[0].kind is None:
+            return word
+        own = {name for clause in loaded if clause.kind for name in clause.kind.names}
         begun = [name for name in {*own, *LONG_OPTIONS} if name.startswith(word.text)]
         full = len(begun) == 1 and begun[0] not in own and word.text not in LONG_OPTIONS
         return word._replace(text=begun[0]) if full else word
@@ -220,7 +222,9 @@ class ParsedRule:
         elif name.text in OUT_OF_TREE or any(w.text.startswith("--") and not w.quoted for w in self.words[self.i :]):
             self.target_clause = _Clause(None, name.text, word)
         else:
-            raise RuleError(f"there is no chain '{name.text}' in this table, and no target of that name", name)
+            hint = f": did you mean {name.text.upper()}?" if find_target(name.text.upper()) else ""
+            missing = f"there is no chain '{name.text}' in this table (no line ':{name.text} - [0:0]' above)"
+            raise RuleError(f"{missing}, and no such target{hint}", name)
 
     # -- options of extensions
 

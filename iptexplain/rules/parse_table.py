@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from iptexplain.rules.clauses import Clauses
 from iptexplain.rules.command import Command, read_command
 from iptexplain.rules.model import BASE_CHAINS, VERDICTS, Chain, Counters, Generated, Jump, Rule, Table, Verdict
-from iptexplain.rules.parse_rule import ParsedRule, RuleError
+from iptexplain.rules.parse_rule import ParsedRule
 from iptexplain.rules.values import Family
-from iptexplain.rules.words import Word, split_words
+from iptexplain.rules.words import RuleError, Word, split_words
 
 Report = Callable[[str, int, str, int], None]
 """Takes an error: message, line, the line's text, column (0: none)."""
@@ -167,7 +167,7 @@ class TableParser:
         if rest[:1] == ["-c"] and len(rest) == 3 and all(n.isdecimal() for n in rest[1:]):
             counters = Counters.read(rest[1], rest[2])
         elif rest:
-            raise RuleError(f"'{rest[0]}' says nothing here: after {command.word.text} stands a chain", command.word)
+            raise RuleError(f"'{rest[0]}' does not belong here: a chain's name is one word", command.word)
         name = command.chain.text
         problem = None if name.split() == [name] else f"'{name}' cannot be the name of a chain"
         problem = problem or self._declare(name, policy, counters, number)
@@ -241,15 +241,20 @@ class TableParser:
 
     def _accept(self, rule: Rule, line: str) -> None:
         """Ask the extensions whether they may stand in this rule; raises RuleError."""
+
+        def at(text: str) -> Word:
+            return Word(text, line.rfind(text) + 1, text)
+
         for extension in (*rule.matches, rule.target):
             problem = extension and extension.checks_rule and extension.refuse(rule, self.name, self.family)
             if extension and problem:
-                word = extension.settings[0].option.name if extension.settings else extension.name
-                raise RuleError(problem, Word(word, line.find(word) + 1, word))
+                options = [s.option.name for s in extension.settings if s.option.name in line]
+                raise RuleError(problem, at([*options, extension.name][0]))
         if isinstance(rule.target, Jump) and rule.target.chain in BASE_CHAINS[self.name]:
-            raise RuleError(f"{rule.target.chain} is a base chain: a rule can jump to user chains only")
+            name = rule.target.chain
+            raise RuleError(f"{name} is a base chain: a rule can jump to user chains only", at(name))
         if self.name == "nat" and rule.target == Verdict("DROP"):
-            raise RuleError("DROP is not allowed in the nat table: packets are filtered in table filter")
+            raise RuleError("DROP is not allowed in the nat table: packets are filtered in table filter", at("DROP"))
 
     # -- the whole table
 
@@ -279,17 +284,16 @@ class TableParser:
                     stack.append((target, iter(sorted(jumps[target]))))
 
     def _check_interfaces(self) -> None:
-        """A packet has no output interface yet on its way in, and no input interface any more on its way out."""
-        for chain, option in (("PREROUTING", "-o"), ("INPUT", "-o"), ("OUTPUT", "-i"), ("POSTROUTING", "-i")):
+        """Of the rules of base chains with the same parameters the first is asked."""
+        for chain in BASE_CHAINS[self.name]:
             seen: dict[int, Rule] = {}
-            for rule in self.rules[chain] if chain in BASE_CHAINS[self.name] else ():
+            for rule in self.rules[chain]:
                 seen.setdefault(id(rule.parameters), rule)
             for rule in seen.values():
-                if rule.parameters.get(option[1]):
+                problem = rule.parameters.refuse(rule, self.name, self.family)
+                if problem:
                     line = dict(self.lines)[rule.line]
-                    which = "output" if option == "-o" else "input"
-                    message = f"{option} cannot be used in {chain}: there is no {which} interface at that point"
-                    self.report(message, rule.line, line, line.find(f"{option} ") + 1)
+                    self.report(problem, rule.line, line, line.find(problem[:3]) + 1)
 
     def _report_loop(self, way: list[str], target: str) -> None:
         """The last chain of ``way`` jumps back to ``target``."""

@@ -89,4 +89,14 @@ def save_ruleset(ruleset: Ruleset) -> Iterator[str]:
 
 def save(dump: Dump) -> str:
     """The whole dump as iptables-save would print it after iptables-restore had loaded it."""
-    return "".join(f"{line}\n" for ruleset in dump.rulesets for line in save_ruleset(ruleset))
+    several = len(dump.rulesets) > 1
+    return "".join(
+        f"{line}\n" for ruleset in dump.rulesets for line in (*_program(ruleset, several), *save_ruleset(ruleset))
+    )
+
+
+def _program(ruleset: Ruleset, several: bool) -> Iterator[str]:
+    """Where no header says it and it is not IPv4 alone: a comment with the program whose dump this is."""
+    if (several or ruleset.family == 6) and not any(t.generated for t in ruleset.tables.values()):
+        backend = {Backend.NFT: "-nft", Backend.LEGACY: "-legacy"}[ruleset.backend] if ruleset.backend_known else ""
+        yield f"# ip{6 if ruleset.family == 6 else ''}tables{backend}-save"

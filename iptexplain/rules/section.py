@@ -22,7 +22,7 @@ _ADDRESS = re.compile(r" (?:-s|-d|--source|--destination|--src|--dst) (?:! )?([0
 class Section:
     """The lines of one table with their numbers. ``listed``: they come from ``iptables -S``, which names no table.
 
-    ``hint`` and ``hinted_family`` are what the command in the prompt above a listing asked for.
+    ``hint``, ``hinted_family`` and ``hinted_backend`` are what the command in the prompt above asked for.
     """
 
     def __init__(
@@ -30,12 +30,13 @@ class Section:
         table: str,
         number: int,
         generated: Generated | None = None,
-        listed: bool = False,
-        hint: str | None = None,
         hinted_family: Family | None = None,
+        hinted_backend: Backend | None = None,
     ) -> None:
-        self.table, self.number, self.generated, self.listed = table, number, generated, listed
-        self.hint, self.hinted_family = hint, hinted_family
+        self.table, self.number, self.generated = table, number, generated
+        self.hinted_family, self.hinted_backend = hinted_family, hinted_backend
+        self.listed = False
+        self.hint: str | None = None
         self.lines: list[tuple[int, str]] = []
         self.committed = False
 
@@ -61,7 +62,9 @@ class Section:
     @cached_property
     def backend(self) -> Backend | None:
         """From the header, since iptables 1.8, when there came to be two."""
-        if self.generated is None or self.generated.version.startswith(_BEFORE_NFT):
+        if self.generated is None:
+            return self.hinted_backend
+        if self.generated.version.startswith(_BEFORE_NFT):
             return None
         program = self.generated.program
         is_nft = self.generated.backend == "nf_tables" or "nft" in program or "xtables" in program
@@ -69,22 +72,23 @@ class Section:
 
     @cached_property
     def family(self) -> Family | None:
-        """From the header, or from the first thing in the rules that only one family has."""
+        """From the header or the prompt, or from what only one family has; an address tells more than ``-p icmp``."""
         if self.generated is not None and "iptables" in self.generated.program:
             return 4
         if self.generated is not None and "ip6tables" in self.generated.program:
             return 6
         if self.hinted_family is not None:
             return self.hinted_family
+        seems: Family | None = None
         for _, line in self.lines:
             if _ONLY_6.search(line):
                 return 6
             address = _ADDRESS.search(line)
             if address:
                 return 6 if ":" in address[1] else 4
-            if _ONLY_4.search(line):
-                return 4
-        return None
+            if seems is None and _ONLY_4.search(line):
+                seems = 4
+        return seems
 
 
 class Run:

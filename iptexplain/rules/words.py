@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Word(NamedTuple):
-    """One word of a line: its text without quotes, its column (from 1), the text as written, whether it was quoted and the quote closed."""
+    """One word of a line: its text without quotes, its column (from 1), the text as written, its quotes."""
 
     text: str
     column: int
@@ -17,6 +17,14 @@ class Word(NamedTuple):
     def is_option(self) -> bool:
         """Whether getopt would take it for an option and not for an argument."""
         return len(self.text) > 1 and self.text[0] == "-" and not self.quoted
+
+
+class RuleError(Exception):
+    """A rule is wrong at ``word`` (None: as a whole)."""
+
+    def __init__(self, message: str, word: Word | None = None) -> None:
+        super().__init__(message)
+        self.message, self.word = message, word
 
 
 def split_words(line: str, start: int = 0) -> list[Word]:

@@ -24,6 +24,11 @@ class Flows:
 
     def trace(self, packet: dict[str, Any]) -> Trace:
         """One packet as design section 6 of the JSON writes it; raises OptionError for what it cannot be."""
+        if not isinstance(packet, dict):
+            raise OptionError("a packet is a JSON object")
+        wrong = [k for k in ("src", "dst") if not isinstance(packet.get(k), str)]
+        if wrong:
+            raise OptionError(f"{wrong[0]} must be an address, as a text")
         fields = {k: v for k, v in packet.items() if k not in ABOUT_OTHERS and v is not None}
         typed = Packet({"iif": "", **read_fields(fields)})
         missing = [k for k in ("src", "dst", "proto") if k not in typed.fields]

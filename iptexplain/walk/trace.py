@@ -108,9 +108,9 @@ class _Walk:
         f, topology = self.seen.fields, self.topology
         came_in = f["iif"]
         neighbour = topology.endpoint_at(f["dst"])
-        self.bridged = bool(
-            came_in in topology.bridges and neighbour and neighbour.interface == came_in and f.get("mac_dst") != "host"
-        )
+        near = neighbour is not None and neighbour.interface == came_in
+        sent_to = f.get("mac_dst")
+        self.bridged = came_in in topology.bridges and sent_to != "host" and (near or sent_to is not None)
         call = "net.bridge.bridge-nf-call-iptables" if topology.family == 4 else "net.bridge.bridge-nf-call-ip6tables"
         filtered = bool(topology.sysctl(call, 1))
         if self.bridged and not filtered:

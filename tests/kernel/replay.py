@@ -44,7 +44,7 @@ def main() -> None:
     backend = sys.argv[1]
     jobs = json.load(sys.stdin)
     sets = {a or b for _, dump in jobs for a, b in SETS.findall(dump)}
-    run("ipset", "-exist", "restore", text="".join(f"create {name} hash:ip\n" for name in sorted(sets)))
+    run("ipset", "-exist", "restore", text="".join(f"create {name} list:set\n" for name in sorted(sets)))
     json.dump([replay(backend, family, dump) for family, dump in jobs], sys.stdout)
 
 

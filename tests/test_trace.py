@@ -1,0 +1,158 @@
+"""The trace, held against what a real kernel did with the probes of real Docker hosts (fixtures/docker/*/*/probes.json)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from iptexplain.commands import program
+from iptexplain.explain.situation import Situation
+from iptexplain.explain.way import trace_json
+from iptexplain.host.snapshot import read_snapshot
+from iptexplain.rules.addresses import to_address
+from iptexplain.walk.flows import Flows
+from iptexplain.walk.packet import Packet
+from iptexplain.walk.trace import trace
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+CASES = sorted(p.parent for p in FIXTURES.glob("docker/*/*/probes.json"))
+
+
+def asked(case: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """(probe, answer) of a case, in order; both families."""
+    text = (case / "snapshot.json").read_text()
+    probes = json.loads((case / "probes.json").read_text())
+    flows: dict[int, tuple[Situation, Flows]] = {}
+    numbers: list[tuple[int, int]] = []
+    answers = []
+    for probe in probes:
+        packet = dict(probe["packet"])
+        family = 6 if ":" in packet["src"] else 4
+        if family not in flows:
+            situation = Situation(read_snapshot(text, "snapshot.json"), family)  # type: ignore[arg-type]
+            flows[family] = (situation, Flows(situation.ruleset, situation.topology))
+        situation, walker = flows[family]
+        if "after" in packet:
+            packet["after"] = numbers[packet["after"]][1]
+        numbers.append((family, len(walker.traces)))
+        answers.append((probe, trace_json(situation, walker.trace(packet))))
+    return answers
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda p: p.name)
+def test_kernel_took_the_same_way(case: Path) -> None:
+    for probe, answer in asked(case):
+        steps = [(s["table"], s["chain"], s["rule"], s["action"]) for s in answer["steps"]]
+        wanted = [(s["table"], s["chain"], s["rule"], s["action"]) for s in probe["steps"]]
+        assert steps == wanted, probe["name"]
+        outcome = probe["outcome"]
+        assert answer["outcome"]["kind"] == outcome["kind"], probe["name"]
+        assert answer["ctstate"] == probe.get("ctstate", answer["ctstate"]), probe["name"]
+        if outcome["kind"] in ("forwarded", "sent", "delivered-local"):
+            assert answer["outcome"]["iface"] == outcome["iface"], probe["name"]
+            ends = {k: v for k, v in outcome["tuple"].items() if k in answer["outcome"]["tuple"]}
+            assert answer["outcome"]["tuple"] | ends == answer["outcome"]["tuple"], probe["name"]
+
+
+def small(rules: str) -> Situation:
+    return Situation(read_snapshot(f"*filter\n{rules}COMMIT\n", "small"), 4)
+
+
+def test_unknown_forks_and_is_never_guessed() -> None:
+    """A limit decides between ACCEPT and the policy: the answer is unknown, with both ends and the rule that would tell."""
+    situation = small(":INPUT DROP [0:0]\n-A INPUT -p tcp -m limit --limit 3/min -j ACCEPT\n")
+    answer = situation.probe(situation.end("internet"), situation.end("host:22"))
+    assert answer.outcome.kind == "unknown"
+    assert {b.kind for b in answer.outcome.branches} == {"dropped", "delivered-local"}
+    assert [u.place.line for u in answer.unknowns] == [3]
+
+
+def test_unknown_that_does_not_matter_is_definite() -> None:
+    situation = small(":INPUT DROP [0:0]\n-A INPUT -p tcp -m limit --limit 3/min -j LOG\n")
+    answer = situation.probe(situation.end("internet"), situation.end("host:22"))
+    assert (answer.outcome.kind, len(answer.unknowns)) == ("dropped", 1)
+
+
+def test_a_definite_no_needs_no_decision() -> None:
+    situation = small("-A INPUT -p udp -m limit --limit 3/min -j DROP\n")
+    assert situation.probe(situation.end("internet"), situation.end("host:22")).unknowns == ()
+
+
+def test_branches_are_bounded() -> None:
+    """Twenty undecidable rules are a million ways: the walk stops, and says unknown."""
+    rules = "".join(f"-A INPUT -m limit --limit {n}/min -j MARK --set-mark {n}\n" for n in range(1, 21))
+    situation = small(f"{rules}-A INPUT -m statistic --mode random --probability 0.5 -j DROP\n")
+    assert situation.probe(situation.end("internet"), situation.end("host:22")).outcome.kind == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("rules", "steps"),
+    [
+        (":a - [0:0]\n:b - [0:0]\n-A INPUT -g a\n-A INPUT -j DROP\n-A a -j b\n-A b -j RETURN\n",
+         ["goto:a", "jump:b", "RETURN", "ACCEPT"]),
+        (":a - [0:0]\n-A INPUT -j a\n-A INPUT -j DROP\n-A a -j RETURN\n-A a -j ACCEPT\n", ["jump:a", "RETURN", "DROP"]),
+        ("-A INPUT -j RETURN\n-A INPUT -j DROP\n", ["RETURN", "ACCEPT"]),
+    ],
+)  # fmt: skip
+def test_jumps_gotos_and_returns(rules: str, steps: list[str]) -> None:
+    """A goto does not come back; RETURN in a base chain is its policy."""
+    situation = small(rules)
+    answer = situation.probe(situation.end("internet"), situation.end("host:22"))
+    assert [s.action for s in answer.steps] == steps
+
+
+def test_routing_without_forwarding_route_or_ttl() -> None:
+    text = (FIXTURES / "docker/20.10/two-networks/snapshot.json").read_text()
+    situation = Situation(read_snapshot(text, "s"), 4)
+    packet = {"iif": "eth0", "src": to_address("192.0.2.50"), "dst": to_address("172.17.0.2"), "proto": "tcp",
+              "sport": 1, "dport": 80}  # fmt: skip
+    assert trace(situation.ruleset, situation.topology, Packet({**packet, "ttl": 1})).outcome.by == "ttl"
+    situation.topology.sysctls["net.ipv4.ip_forward"] = 0
+    assert trace(situation.ruleset, situation.topology, Packet(packet)).outcome.by == "no-forwarding"
+    situation.topology.sysctls["net.ipv4.ip_forward"] = 1
+    situation.topology.routes.clear()
+    assert trace(situation.ruleset, situation.topology, Packet(packet)).outcome.by == "no-route"
+
+
+def test_bridged_packets_pass_no_rule_without_bridge_nf_call() -> None:
+    text = (FIXTURES / "docker/20.10/two-networks/snapshot.json").read_text()
+    situation = Situation(read_snapshot(text, "s"), 4)
+    ways = []
+    for call in (1, 0):
+        situation.topology.sysctls["net.bridge.bridge-nf-call-iptables"] = call
+        ways.append(situation.probe(situation.end("both"), situation.end("web:80")))
+    assert [bool(w.steps) for w in ways] == [True, False]
+    assert all(w.outcome.kind == "forwarded" and w.outcome.bridged for w in ways)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--from", "172.17.0.2", "--to", "172.18.0.2:80"], 0),
+        (["--from", "172.17.0.2", "--to", "172.18.0.2:80", "--exit-code"], 1),
+        (["--from", "internet", "--to", "host:8080", "--exit-code"], 0),
+        (["--from", "nobody", "--to", "host"], 2),
+        (["--to", "host"], 2),
+        (["--from", "host", "--to", "internet", "--set", "nonsense=1"], 2),
+        (["--from", "host", "--to", "2001:db8::1"], 2),
+    ],
+)
+def test_exit_status(arguments: list[str], status: int) -> None:
+    rules = str(FIXTURES / "docker/20.10/two-networks/rules.v4")
+    assert CliRunner().invoke(program, ["trace", rules, *arguments]).exit_code == status
+
+
+@pytest.mark.parametrize("line", ['5', '{"src": "1.2.3.4"}', '{"src": 5, "dst": "1.2.3.4", "proto": "tcp"}', "{",
+                                  '{"src": "1.2.3.4", "dst": "5.6.7.8", "proto": "tcp", "after": 7}'])  # fmt: skip
+def test_packets_that_are_none(line: str, tmp_path: Path) -> None:
+    """Each is refused with the file's name and line, not with a traceback."""
+    packets = tmp_path / "packets"
+    packets.write_text(line + "\n")
+    rules = str(FIXTURES / "docker/20.10/two-networks/rules.v4")
+    result = CliRunner().invoke(program, ["trace", rules, "--packets", str(packets), "-o", "json"])
+    assert result.exit_code == 2
+    assert f"{packets}:1: " in result.output
