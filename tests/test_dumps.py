@@ -215,8 +215,8 @@ def mutations(rnd: random.Random, text: str) -> str:
 
 
 def test_no_mutation_breaks_the_parser() -> None:
-    """Nothing but DumpError comes out of it, and what still parses has a normal form that stays (IPTEXPLAIN_SEED=N)."""
-    seed = int(os.environ.get("IPTEXPLAIN_SEED") or random.randrange(2**32))
+    """Nothing but DumpError comes out of it, and what still parses has a normal form that stays. IPTEXPLAIN_SEED=N tries others."""
+    seed = int(os.environ.get("IPTEXPLAIN_SEED", "1"))
     print(f"IPTEXPLAIN_SEED={seed}")
     rnd = random.Random(seed)
     texts = [read(path) for path in (*TAKEN, *(c / "dump.txt" for c in REFUSED)) if path.stat().st_size < 6000]

@@ -39,6 +39,18 @@ def overview(situation: Situation, verbose: bool = False) -> dict[str, Any]:
     }
 
 
+LINED = (
+    "outgoing",
+    "all-outgoing",
+    "masquerade",
+    "established",
+    "jump-isolation",
+    "isolation-leaving",
+    "isolation-entering",
+)
+"""Roles whose lines the documents name together."""
+
+
 class Note(NamedTuple):
     """Why some of the matrix' answers are not yes: one for each deciding rule."""
 
@@ -66,9 +78,7 @@ def network_facts(situation: Situation) -> dict[str, Any]:
         "notes": notes,
         "note_of": numbers,
         "from_outside": [r for r in pairs if r.source == "outside" and r.target in bridges],
-        "lines_of": {
-            role: docker.roles.lines(role) for role in ("outgoing", "all-outgoing", "masquerade", "established")
-        },
+        "lines_of": {role: docker.roles.lines(role) for role in LINED},
     }
 
 

@@ -163,7 +163,7 @@ class Clauses:
                 else:
                     given[option.key] = setting
             return kind.build(given, family)
-        except (OptionError, IndexError):
+        except (OptionError, IndexError, ValueError, OverflowError):
             return None
 
 

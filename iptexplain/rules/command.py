@@ -5,6 +5,7 @@ Files written by hand use them: ``-I`` at the top of a chain, ``-F`` before the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ COMMANDS = {
     "-N": "--new-chain", "-X": "--delete-chain", "-P": "--policy", "-E": "--rename-chain", "-L": "--list",
     "-S": "--list-rules", "-C": "--check",
 }  # fmt: skip
+_RULE_NUMBER = re.compile("[0-9]{1,9}").fullmatch
 _OF_NO_USE = "ELSC"
 
 
@@ -49,7 +51,7 @@ def read_command(words: Sequence[Word]) -> Command:
     chain = after.pop(0) if after and not _ends(after[0]) else None
     if chain is None and name not in "FXZ":
         raise RuleError(f"{word.text} needs the name of a chain", word)
-    takes_number = name in "IDR" and after and after[0].text.isdecimal()
+    takes_number = name in "IDR" and after and _RULE_NUMBER(after[0].text)
     number = after.pop(0) if takes_number else None
     return Command(name, word, chain, number, [*words[:i], *after])
 

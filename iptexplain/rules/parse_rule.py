@@ -59,7 +59,11 @@ def add_setting(
     """Read one option of ``kind`` from its words into ``given``; raises OptionError."""
     if inverted and not option.invert:
         raise OptionError("cannot be inverted with !")
-    value = option.kind.parse(values[0] if len(values) == 1 else " ".join(values), family) if option.kind else True
+    text = values[0] if len(values) == 1 else " ".join(values)
+    try:
+        value = option.kind.parse(text, family) if option.kind else True
+    except (ValueError, OverflowError):  # a number of thousands of digits, or bytes that no name has
+        raise OptionError(f"'{text[:40]}' cannot be read") from None
     kind.take(given, Setting(option, value, inverted))
 
 
@@ -173,6 +177,8 @@ class ParsedRule:
         old_bang = first.text == "!" and not first.quoted and option.invert
         if old_bang:
             first = self._next(first, "a value")
+            if first.text == "!":
+                raise RuleError(f"{word.text} needs a value, and one '!' at most", first)
         return old_bang, [
             first,
             *(self._next(word, f"{option.kind.words} values") for _ in range(option.kind.words - 1)),
@@ -199,7 +205,7 @@ class ParsedRule:
 
     def _load(self, word: Word) -> None:
         name = self._next(word, "a match's name")
-        if name.is_option():
+        if name.text[:1] == "-":
             raise RuleError(f"{word.text} needs the name of a match before {name.text}", name)
         self.clauses.append(_Clause(find_match(name.text), name.text, word))
 

@@ -145,7 +145,7 @@ def to_port(text: str) -> int:
     else:
         try:
             port = _SERVICES[text] = socket.getservbyname(text)
-        except OSError:
+        except (OSError, ValueError):
             raise OptionError(f"'{text}' is neither a port number nor a service that /etc/services names") from None
     if port > 65535:
         raise OptionError(f"port {text} is out of range 0-65535")
