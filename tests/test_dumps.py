@@ -137,6 +137,16 @@ def test_bytes_that_are_no_utf_8(tmp_path: Path) -> None:
     assert run("--normal", str(file)).stdout_bytes == file.read_bytes()
 
 
+def test_another_backend() -> None:
+    """iptables-nft makes one match of two of a kind; iptables-legacy keeps them."""
+    dump = str(FIXTURES / "dumps/several-matches-of-one-kind/dump.txt")
+    assert "-m tcp --sport 1024:65535 --dport 80 -j" in run("--normal", dump).stdout
+    assert "-m tcp --dport 80 -m tcp --sport 1024:65535 -j" in run("--normal", "--backend", "legacy", dump).stdout
+    wrong = run("--backend", "legacy", dump)
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert "needs --normal" in wrong.stderr
+
+
 # -- what is refused
 
 
@@ -182,10 +192,13 @@ def test_dumps_of_the_field() -> None:
     assert taken
 
 
+ODD_WORDS = ["9" * 5000, "-1", "0x", "1e400", "!", "::", "\udcff", "\0", '"', "--", "*nat", "COMMIT"]
+
+
 def mutations(rnd: random.Random, text: str) -> str:
     """``text`` with a few lines or characters changed, doubled, dropped, swapped, or taken from elsewhere in it."""
     lines = text.split("\n")
-    words = text.split() or [""]
+    words = text.split() + ODD_WORDS
     for _ in range(rnd.randint(1, 4)):
         i, j = rnd.randrange(len(lines)), rnd.randrange(len(lines))
         parts = lines[i].split(" ")

@@ -8,6 +8,7 @@ from iptexplain.errors import UsageError
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import action, conditions, count, environment, said
 from iptexplain.recognise.docker_chains import docker_chains
+from iptexplain.recognise.docker_port import Port
 from iptexplain.recognise.shape import Found
 from iptexplain.rules.model import Chain, Jump, Place, Rule, Table
 
@@ -62,10 +63,34 @@ def row(situation: Situation, place: Place, rule: Rule, found: Found | None) -> 
         said(situation.text(place)),
         conditions(rule),
         action(rule.target),
-        purpose(found) if found else "",
+        purpose(found) if found else " ".join(warning(p, port) for p, port in misled(situation) if p == place),
         said(" ".join(remarks)),
         counters,
     )
+
+
+def misled(situation: Situation) -> list[tuple[Place, Port]]:
+    """Rules of DOCKER-USER that look for a published port by --dport, where packets carry the container's port already."""
+    found = []
+    for foreign in situation.docker.user_rules:
+        wanted = [
+            s.value
+            for m in foreign.rule.matches
+            if m.name in ("tcp", "udp", "sctp")
+            for s in m.settings
+            if s.option.key == "dport"
+        ]
+        for low, high in wanted:
+            ports = [p for p in situation.docker.ports if p.proto == foreign.rule.parameters.protocol]
+            hit = any(low <= p.container_port <= high for p in ports)
+            found += [(foreign.place, p) for p in ports if low <= p.host_port <= high and not hit][:1]
+    return found
+
+
+def warning(place: Place, port: Port) -> str:
+    """What is wrong with such a rule, and the rule that does what it was meant to do."""
+    text = environment().get_template("documents/misled.j2").render(place=place, port=port)
+    return " ".join(text.split())
 
 
 def purpose(found: Found) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from iptexplain.explain.chains import chain_view, foreign_chains
-from iptexplain.explain.networks import networks_json, reach, within
-from iptexplain.explain.ports import PublishedPort, ports_json, published_ports
+from iptexplain.explain.chains import chain_view, foreign_chains, misled, warning
+from iptexplain.explain.networks import Reach, networks_json, reach, within
+from iptexplain.explain.ports import NETWORK, PublishedPort, ports_json, published_ports
 from iptexplain.explain.situation import Situation, verdict
+from iptexplain.recognise.docker import Docker
 from iptexplain.recognise.docker_port import Port
+from iptexplain.recognise.shape import Found
 from iptexplain.rules.model import Place
 
 
 def overview(situation: Situation, verbose: bool = False) -> dict[str, Any]:
     """What ``explain`` says about one family: the facts for templates/documents/explain.j2."""
     ruleset, docker = situation.ruleset, situation.docker
+    ports = published_ports(situation)
     rules = sum(len(c.rules) for t in ruleset.tables.values() for c in t.chains.values())
     return {
         "situation": situation,
@@ -26,9 +29,16 @@ def overview(situation: Situation, verbose: bool = False) -> dict[str, Any]:
         "rules": rules,
         "docker": docker,
         "docker_rules": len(docker.roles.found),
+        "other_family_given": any(f != ruleset.family for f in situation.snapshot.families),
+        "opened": [
+            a for a in docker.roles.of("port-accept") if docker.roles.is_reached(a.place) and not _published(docker, a)
+        ],
+        "user_lines": [u.place.line for u in docker.user_rules if docker.roles.is_reached(u.place)],
         "layout": docker.layout,
         **network_facts(situation),
-        "ports": port_classes(published_ports(situation)),
+        "ports": port_classes(ports),
+        "port_list": ports,
+        "warnings": [warning(place, port) for place, port in misled(situation)],
         "host": host_facts(situation),
         "forward": policy(situation, "FORWARD"),
         "foreign": foreign_chains(situation),
@@ -47,6 +57,9 @@ LINED = (
     "jump-isolation",
     "isolation-leaving",
     "isolation-entering",
+    "jump-user",
+    "jump-published-out",
+    "skip-dnat",
 )
 """Roles whose lines the documents name together."""
 
@@ -78,8 +91,14 @@ def network_facts(situation: Situation) -> dict[str, Any]:
         "notes": notes,
         "note_of": numbers,
         "from_outside": [r for r in pairs if r.source == "outside" and r.target in bridges],
+        "rewritten": {r.source: s for r in pairs if r.target == "outside" and (s := _source_rule(r))},
+        "links": docker.links,
         "lines_of": {role: docker.roles.lines(role) for role in LINED},
     }
+
+
+def _published(docker: Docker, accept: Found) -> bool:
+    return any(accept in port.accepts for port in docker.ports)
 
 
 def policy(situation: Situation, chain: str) -> Place | None:
@@ -95,6 +114,11 @@ def host_facts(situation: Situation) -> dict[str, Any]:
         return {"known": False}
     table = situation.ruleset.tables["filter"]
     return {"known": True, "policy": found.policy, "line": found.line, "view": chain_view(situation, table, found)}
+
+
+def _source_rule(pair: Reach) -> Place | None:
+    """The rule that gave the packet another source on its way out."""
+    return next((s.place for s in pair.way.steps if s.hook == "POSTROUTING" and "src" in s.to), None)
 
 
 class PortRun(NamedTuple):
@@ -127,10 +151,13 @@ def port_classes(ports: list[PublishedPort]) -> list[list[PortRun]]:
 def _behaviour(published: PublishedPort) -> tuple[object, ...]:
     """What is the same for ports about which the same sentences are true."""
     accepts = {a.place for a in published.port.accepts}
-    ways = (
+    ways = [
         (f.client, f.via, f.seen == "unchanged", "accept" if f.decides in accepts else f.decides, f.reason)
         for f in published.flows.values()
-    )
+    ]
+    networks = {way[1:] for way in ways if way[0].startswith(NETWORK)}
+    if len(networks) == 1:  # all other networks fare alike: then it does not matter which they are
+        ways = [w for w in ways if not w[0].startswith(NETWORK)] + [(NETWORK, *way) for way in networks]
     return (published.port.is_everywhere, published.port.is_loopback, *ways)
 
 

@@ -12,6 +12,12 @@ from iptexplain.rules.addresses import to_address
 from iptexplain.rules.model import Place
 from iptexplain.walk.outcome import Trace
 
+NETWORK = "network:"
+"""How the names of clients begin that are containers of another network: its bridge follows."""
+
+APART = ("outside", "direct", "neighbour")
+"""Clients outside the host."""
+
 
 class Flow(NamedTuple):
     """One kind of client of a published port.
@@ -44,22 +50,36 @@ class PublishedPort(NamedTuple):
     flows: dict[str, Flow]
 
     def alike(self) -> list[tuple[list[str], Flow]]:
-        """The flows that end alike, with their clients; only those to the host's address can be said together."""
+        """The flows that end alike, with their clients; what outsiders do is said apart."""
         groups: list[tuple[list[str], Flow]] = []
         for client, flow in self.flows.items():
-            same = next(
-                (
-                    c
-                    for c, f in groups
-                    if flow.via == f.via == "proxy" and (f.seen, f.decides) == (flow.seen, flow.decides)
-                ),
-                None,
+            end = (flow.via, flow.seen, flow.decides)
+            same = (
+                c for c, f in groups if client not in APART and c[0] not in APART and (f.via, f.seen, f.decides) == end
             )
-            if same is not None:
-                same.append(client)
+            group = next(same, None)
+            if group is not None:
+                group.append(client)
             else:
                 groups.append(([client], flow))
         return groups
+
+    @property
+    def from_outside(self) -> bool:
+        """Whether a client from outside gets in by the host's address."""
+        return "outside" in self.flows and self.flows["outside"].via in ("dnat", "proxy")
+
+    @property
+    def short(self) -> str:
+        """``8080/tcp``, with the host's address when it is bound to one."""
+        port = self.port
+        return (
+            f"{port.host_port}/{port.proto}" if port.is_everywhere else f"{port.host_ip}:{port.host_port}/{port.proto}"
+        )
+
+    def other_network(self) -> Flow | None:
+        """What containers of the first network beside the port's own meet."""
+        return next((f for c, f in self.flows.items() if c.startswith(NETWORK)), None)
 
 
 def published_ports(situation: Situation) -> list[PublishedPort]:
@@ -81,10 +101,12 @@ def _flows(situation: Situation, port: Port) -> dict[str, Flow]:
         asked["host"] = (bound._replace(interface=""), target)
     if port.is_everywhere or port.is_loopback:
         asked["loopback"] = (loopback, loopback._replace(port=port.host_port))
-    others = [n.bridge for n in situation.docker.networks if n.bridge != port.bridge and not n.internal]
-    stranger = next((end for bridge in others if (end := somebody(situation, bridge))), None)
-    if stranger and not port.is_loopback:
-        asked["other network"] = (stranger, target)
+    if port.is_loopback:
+        asked["neighbour"] = (outside, loopback._replace(port=port.host_port))
+    for network in situation.docker.networks:
+        stranger = somebody(situation, network.bridge) if network.bridge != port.bridge else None
+        if stranger and not port.is_loopback:
+            asked[f"{NETWORK}{network.bridge}"] = (stranger, target)
     if port.bridge and not port.is_loopback:
         other = somebody(situation, port.bridge, other_than=container.address)
         if other:
@@ -149,7 +171,7 @@ def ports_json(situation: Situation) -> dict[str, Any]:
                 "source_seen": {
                     "outside": flows["outside"].seen if "outside" in flows else None,
                     "host": host.seen if host else None,
-                    "other network": flows["other network"].seen if "other network" in flows else None,
+                    "other network": other.seen if (other := published.other_network()) else None,
                 },
                 "lines": port.lines,
                 "by": place_json(flows["outside"].decides if "outside" in flows else None),

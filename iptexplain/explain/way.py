@@ -8,6 +8,7 @@ from iptexplain.explain.chains import purpose
 from iptexplain.explain.networks import assumption_text, place_json, reason
 from iptexplain.explain.situation import Situation, decider
 from iptexplain.explain.words import action, conditions, environment, said
+from iptexplain.host.infer import EXAMPLE_HOST
 from iptexplain.host.topology import Assumption
 from iptexplain.rules.model import Place
 from iptexplain.walk.outcome import Outcome, Trace
@@ -55,6 +56,8 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
     port = next((p for p in situation.docker.ports if p.container_ip == str(last["dst"])), None)
     source, target = _bridge_of(situation, fields.get("iif")), _bridge_of(situation, _leaves(way))
     used = [*notes, *_relevant(situation, way)]
+    decided = decider(way)
+    by = next((s for s in way.steps if s.place == decided), None)
     return {
         "situation": situation,
         "way": way,
@@ -71,6 +74,10 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
         "purpose": _purpose(situation, way),
         "from_network": source,
         "to_network": target,
+        "asks_user": any(s.action == "jump:DOCKER-USER" for s in way.steps),
+        "stands_in": str(last["src"]) in EXAMPLE_HOST.values(),
+        "decides_conditions": said(conditions(by.rule)) if by and by.rule else "",
+        "decides_action": said(action(by.rule.target)) if by and by.rule else "",
         "published": port,
         "proxied": any(
             (p.host_port, p.proto) == (fields.get("dport"), fields["proto"]) for p in situation.docker.ports

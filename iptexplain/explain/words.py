@@ -33,7 +33,8 @@ def environment() -> jinja2.Environment:
     env.filters.update(
         ports=ports, listed=listed, either=either, phrase=phrase, said=said, interface=interface, code=code, lines=lines,
         place=place, at=at, side=side,
-        with_port=with_port, client=client, count=count, sentence=sentence, sentence_start=sentence_start,
+        with_port=with_port, client=client,
+        clients=clients, count=count, sentence=sentence, sentence_start=sentence_start,
         lower_first=lower_first, size=size, duration=duration, per=per, span=span,
     )  # fmt: skip
     return env
@@ -75,7 +76,7 @@ def code(text: Any) -> str:
 
 
 def lines(numbers: Iterable[int]) -> str:
-    """``line 6`` or ``lines 6, 7 and 9 to 12``."""
+    """``line 6`` or ``lines 6, 7 and 9 to 12``; of nothing: ``no line``."""
     runs: list[list[int]] = []
     for n in sorted(set(numbers)):
         if runs and n == runs[-1][-1] + 1:
@@ -86,6 +87,8 @@ def lines(numbers: Iterable[int]) -> str:
         f"{r[0]} to {r[-1]}" if len(r) > 2 else " and ".join(map(str, r)) if len(runs) == 1 else ", ".join(map(str, r))
         for r in runs
     ]
+    if not runs:
+        return "no line"
     many = len(runs) > 1 or len(runs[0]) > 1
     return f"line{'s' if many else ''} {listed(texts)}"
 
@@ -118,6 +121,15 @@ def with_port(address: Any, port: Any) -> str:
 def client(name: str) -> str:
     """A kind of client of a published port, by Flow.client."""
     return environment().get_template("documents/client.j2").render(name=name).strip()
+
+
+def clients(names: list[str], networks: int) -> str:
+    """Kinds of clients together; ``networks`` is how many networks there are, so that all others can be said as one."""
+    others = [n for n in names if n.startswith("network:")]
+    if len(others) > 1 and len(others) >= networks - 1:
+        names = [n for n in names if n not in others[1:]]
+        names[names.index(others[0])] = "network:"
+    return listed(map(client, names))
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

@@ -40,5 +40,5 @@ def recognise(roles: Roles) -> list[Barrier]:
         Barrier(str(a.values["bridge"]), str(b.values["bridge"]), a.place, b.place)
         for a in roles.of("isolation-leaving")
         for b in roles.of("isolation-entering")
-        if a.values["bridge"] != b.values["bridge"]
+        if a.values["bridge"] != b.values["bridge"] and roles.is_reached(a.place) and roles.is_reached(b.place)
     ]

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iptexplain.rules.answer import Backend
-from iptexplain.rules.model import Place, Rule, Ruleset
+from iptexplain.rules.model import Jump, Place, Rule, Ruleset
 from iptexplain.rules.save import save_rule
 
 PLACEHOLDERS = {
-    "bridge": r"\S+",
+    "bridge": r"[^\s+]+",
     "subnet": r"[0-9a-f:.]+/\d+",
     "ip": r"[0-9a-f:.]+",
     "peer": r"[0-9a-f:.]+",
@@ -70,11 +70,25 @@ class Found(NamedTuple):
     values: dict[str, str | None]
 
 
+def reached_chains(ruleset: Ruleset) -> set[tuple[str, str]]:
+    """(table, chain) of every chain that packets can get to: the base chains, and what is jumped to from there."""
+    found: set[tuple[str, str]] = set()
+    for table in ruleset.tables.values():
+        waiting = [c.name for c in table.chains.values() if c.policy is not None]
+        while waiting:
+            name = waiting.pop()
+            if (table.name, name) not in found and name in table.chains:
+                found.add((table.name, name))
+                waiting += [r.target.chain for r in table.chains[name].rules if isinstance(r.target, Jump)]
+    return found
+
+
 class Roles:
     """Every rule of a ruleset that has a role; of equal shapes the first recogniser (by name) counts."""
 
-    def __init__(self, found: Iterable[Found]) -> None:
+    def __init__(self, found: Iterable[Found], reached: set[tuple[str, str]]) -> None:
         self.found = tuple(found)
+        self.reached = reached
         self.by_place = {f.place: f for f in self.found}
 
     def of(self, *roles: str, **values: str) -> list[Found]:
@@ -82,7 +96,11 @@ class Roles:
         return [f for f in self.found if f.role in roles and all(f.values.get(k) == v for k, v in values.items())]
 
     def lines(self, *roles: str, **values: str) -> list[int]:
-        return [f.place.line for f in self.of(*roles, **values)]
+        """The lines of rules with one of these roles, in chains that packets can get to."""
+        return [f.place.line for f in self.of(*roles, **values) if self.is_reached(f.place)]
+
+    def is_reached(self, place: Place) -> bool:
+        return (place.table, place.chain) in self.reached
 
 
 def recognisers() -> list[str]:
@@ -102,7 +120,7 @@ def _shapes() -> dict[tuple[str, str], list[tuple[str, Shape]]]:
 
 def roles_of(ruleset: Ruleset) -> Roles:
     """Hold every rule against every shape of its chain."""
-    return Roles(_found(ruleset))
+    return Roles(_found(ruleset), reached_chains(ruleset))
 
 
 def _found(ruleset: Ruleset) -> Iterator[Found]:

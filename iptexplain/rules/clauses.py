@@ -22,6 +22,9 @@ PARAMETERS = {name: (i, o) for i, o in enumerate(Parameters.options) for name in
 new_rule = partial(tuple.__new__, Rule)
 new_setting = partial(tuple.__new__, Setting)
 
+UNREADABLE = (OptionError, LookupError, ValueError, OverflowError)
+"""What reading a wrong clause may raise; parse_rule.py then says what is wrong."""
+
 
 class Clauses:
     """The clauses of one table. ``chains`` are the names that a rule may jump to."""
@@ -30,10 +33,10 @@ class Clauses:
         self.table, self.family, self.chains = table, family, chains
         self.heads: dict[str, Parameters] = {}
         self.matches: dict[str, Match] = {}
-        self.targets: dict[str, Target] = {}
-        self.free: dict[str, Match] = {}
-        self.jumps: dict[str, Target] = {f" {v}": Verdict(v) for v in VERDICTS if (table, v) != ("nat", "DROP")}
-        self.taken: set[tuple[str, str | None, str]] = set()
+        self.targets: dict[str, Target] = {f" {v}": Verdict(v) for v in VERDICTS if (table, v) != ("nat", "DROP")}
+        self.checked_matches: dict[tuple[str, str | None, str], Match] = {}
+        self.checked_targets: dict[tuple[str, str | None, str], Target] = {}
+        """What may not stand in every rule, by its text, the rule's protocol and its base chain ("" for a user chain)."""
 
     def rule(self, number: int, chain: str, spec: str, counters: Counters | None) -> Rule | None:
         """The rule ``-A chain`` + ``spec`` (which begins with a space, or is empty); None: anything unusual."""
@@ -46,34 +49,31 @@ class Clauses:
         parameters = self.heads.get(head) or self._head(head)
         if parameters is None:
             return None
+        protocol, base = parameters.protocol, chain if chain in HOOKS else ""
         matches = []
         for clause in clauses:
-            match = self.free.get(clause) or self._match(clause, parameters, chain)
+            match = self.matches.get(clause) or self.checked_matches.get((clause, protocol, base))
             if match is None:
-                return None
+                match = self._match(clause, parameters, chain)
+                if match is None:
+                    return None
             matches.append(match)
         target = None
         if jump:
-            target = self.jumps.get(jump) or self._target(jump, parameters, chain)
+            target = self.targets.get(jump) or self.checked_targets.get((jump, protocol, base))
             if target is None:
-                return None
+                target = self._target(jump, parameters, chain)
+                if target is None:
+                    return None
         rule: Rule = new_rule((number, chain, parameters, tuple(matches), target, counters))
         return rule
 
-    def _taken(self, extension: E, text: str, parameters: Parameters, chain: str, free: dict[str, E]) -> E | None:
-        """The extension, when iptables takes it in such a rule; what may stand in every rule is ``free``."""
-        if not extension.checks_rule:
-            free[text] = extension
-            return extension
-        context = (text, parameters.protocol if parameters.is_plain else "!", chain if chain in HOOKS else "")
-        if context not in self.taken:
-            if extension.refuse(Rule(0, chain, parameters, (), None), self.table, self.family) is not None:
-                return None
-            self.taken.add(context)
-        return extension
+    def _takes(self, extension: Extension, parameters: Parameters, chain: str) -> bool:
+        """Whether iptables takes the extension in such a rule."""
+        return extension.refuse(Rule(0, chain, parameters, (), None), self.table, self.family) is None
 
     def _head(self, text: str) -> Parameters | None:
-        """-s -d -i -o -p -f in iptables-save's order; None when they stand otherwise, or say nothing (``-p all``)."""
+        """-s -d -i -o -p -f in iptables-save's order; None when they stand otherwise, say nothing (``-p all``), or ``! -p``."""
         words, family = text.split(), self.family
         settings = []
         i, last, end = 0, -1, len(words)
@@ -91,40 +91,47 @@ class Clauses:
                     return None
                 last = index
                 settings.append(new_setting((option, value, inverted)))
-        except (OptionError, IndexError, KeyError):
+        except UNREADABLE:
             return None
-        found = self.heads[text] = Parameters(tuple(settings))
+        found = Parameters(tuple(settings))
+        if not found.is_plain:
+            return None
+        self.heads[text] = found
         return found
 
     def _match(self, text: str, parameters: Parameters, chain: str) -> Match | None:
-        found = self.matches.get(text)
+        words = plain_words(text)
+        kind = find_match(words.pop(0)) if words else None
+        found = self._read(kind, words) if kind and words is not None else None
         if found is None:
-            words = plain_words(text)
-            kind = find_match(words.pop(0)) if words else None
-            found = self._read(kind, words) if kind and words is not None else None
-            if found is None:
-                return None
-            if found.checks_rule:
-                self.matches[text] = found
-        return self._taken(found, text, parameters, chain, self.free)
+            return None
+        if not found.checks_rule:
+            self.matches[text] = found
+        elif self._takes(found, parameters, chain):
+            self.checked_matches[text, parameters.protocol, chain if chain in HOOKS else ""] = found
+        else:
+            return None
+        return found
 
     def _target(self, text: str, parameters: Parameters, chain: str) -> Target | None:
-        found = self.targets.get(text)
-        if found is None:
-            name = text[1:]
-            if name in self.chains:
-                if name in BASE_CHAINS[self.table]:
-                    return None
-                found = Jump(name)
-            else:
-                words = plain_words(text)
-                kind = find_target(words.pop(0)) if words else None
-                found = self._read(kind, words) if kind and words is not None else None
-            if found is None:
+        name = text[1:]
+        if name in self.chains:
+            if name in BASE_CHAINS[self.table]:
                 return None
-            if found.checks_rule:
-                self.targets[text] = found
-        return self._taken(found, text, parameters, chain, self.jumps)
+            jump = self.targets[text] = Jump(name)
+            return jump
+        words = plain_words(text)
+        kind = find_target(words.pop(0)) if words else None
+        found = self._read(kind, words) if kind and words is not None else None
+        if found is None:
+            return None
+        if not found.checks_rule:
+            self.targets[text] = found
+        elif self._takes(found, parameters, chain):
+            self.checked_targets[text, parameters.protocol, chain if chain in HOOKS else ""] = found
+        else:
+            return None
+        return found
 
     def _read(self, kind: type[E], words: list[str]) -> E | None:
         """An extension from words that are just its own options in full; None for anything else, errors included."""
@@ -133,7 +140,7 @@ class Clauses:
             only = names[words[0]]
             try:
                 return kind((new_setting((only, only.kind.parse(words[1], family), False)),))  # type: ignore[union-attr]
-            except OptionError:
+            except UNREADABLE:
                 return None
         given: dict[str, Setting] = {}
         i, end = 0, len(words)
@@ -163,7 +170,7 @@ class Clauses:
                 else:
                     given[option.key] = setting
             return kind.build(given, family)
-        except (OptionError, IndexError, ValueError, OverflowError):
+        except UNREADABLE:
             return None
 
 

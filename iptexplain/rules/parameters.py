@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from iptexplain.errors import OptionError
 from iptexplain.rules.addresses import NetworkKind
 from iptexplain.rules.answer import Backend
 from iptexplain.rules.extension import Match, Option, Setting
 from iptexplain.rules.values import Family, InterfaceName, Kind
-
-if TYPE_CHECKING:
-    from iptexplain.rules.model import Rule
 
 PROTOCOLS: dict[int, str] = {
     0: "ip", 1: "icmp", 2: "igmp", 3: "ggp", 4: "ipencap", 5: "st", 6: "tcp", 8: "egp", 9: "igp", 12: "pup", 17: "udp",
@@ -75,14 +70,6 @@ class Parameters(Match):
         if backend is Backend.LEGACY and any(s.value == "+" for s in self.settings):
             return Parameters(tuple(s for s in self.settings if s.value != "+")).save_options(backend)
         return super().save_options(backend)
-
-    def refuse(self, rule: Rule, table: str, family: Family) -> str | None:
-        """A packet has no output interface yet on its way in, and no input interface any more on its way out."""
-        if rule.chain in ("PREROUTING", "INPUT") and self.get("o"):
-            return f"-o cannot be used in {rule.chain}: there is no output interface at that point"
-        if rule.chain in ("OUTPUT", "POSTROUTING") and self.get("i"):
-            return f"-i cannot be used in {rule.chain}: there is no input interface at that point"
-        return None
 
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:

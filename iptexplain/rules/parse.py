@@ -108,6 +108,8 @@ class _Parser:
         generated = _GENERATED.match(text)
         if generated:
             self.generated = Generated(*generated.groups())
+            self.hinted_family = self.hinted_backend = None
+            return section
         completed = _COMPLETED.match(text)
         last = self.sections[-1] if self.sections and section is None else None
         if completed and last and last.generated and last.committed:

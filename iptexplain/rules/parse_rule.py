@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from iptexplain.errors import OptionError
-from iptexplain.rules.extension import Extension, Match, Option, Setting, Target
-from iptexplain.rules.find import OUT_OF_TREE, UnknownMatch, UnknownTarget, find_match, find_target, owners
+from iptexplain.rules.extension import Match, Option, Setting, Target
+from iptexplain.rules.find import OUT_OF_TREE, find_match, find_target, owners
+from iptexplain.rules.loaded import Loaded
 from iptexplain.rules.model import VERDICTS, Counters, Jump, Verdict
 from iptexplain.rules.parameters import Parameters
 from iptexplain.rules.values import Family
@@ -22,51 +23,6 @@ LONG_OPTIONS = frozenset(n for n in Parameters.names if n.startswith("--")) | fr
 )
 
 
-class _Clause:
-    """An extension that a rule loads, while its options are being collected."""
-
-    def __init__(self, kind: type[Extension] | None, name: str, word: Word) -> None:
-        self.kind, self.name, self.word = kind, name, word
-        self.given: dict[str, Setting] = {}
-        self.raw: list[str] = []
-        self.values: dict[str, Word] = {}
-
-    def add(self, option: Option, inverted: bool, values: Sequence[Word], at: Word, family: Family) -> None:
-        try:
-            add_setting(self.kind or Extension, self.given, option, inverted, [w.text for w in values], family)
-        except OptionError as e:
-            raise RuleError(f"{at.text}: {e.message}", values[0] if values else at) from None
-        self.values[option.key] = at
-
-    def build(self, family: Family) -> Extension:
-        if self.kind is None:
-            unknown = UnknownTarget if self.word.text in ("-j", "--jump", "-g", "--goto") else UnknownMatch
-            return unknown(self.name, " ".join(self.raw))
-        try:
-            return self.kind.build(self.given, family)
-        except OptionError as e:
-            raise RuleError(e.message, next(iter(self.values.values()), self.word)) from None
-
-
-def add_setting(
-    kind: type[Extension],
-    given: dict[str, Setting],
-    option: Option,
-    inverted: bool,
-    values: Sequence[str],
-    family: Family,
-) -> None:
-    """Read one option of ``kind`` from its words into ``given``; raises OptionError."""
-    if inverted and not option.invert:
-        raise OptionError("cannot be inverted with !")
-    text = values[0] if len(values) == 1 else " ".join(values)
-    try:
-        value = option.kind.parse(text, family) if option.kind else True
-    except (ValueError, OverflowError):  # a number of thousands of digits, or bytes that no name has
-        raise OptionError(f"'{text[:40]}' cannot be read") from None
-    kind.take(given, Setting(option, value, inverted))
-
-
 class ParsedRule:
     """What the words of one rule say. ``parameters`` has more than one entry when -s or -d list several addresses."""
 
@@ -75,11 +31,11 @@ class ParsedRule:
         self.chains = chains
         self.words = list(words)
         self.i = 0
-        self.clauses: list[_Clause] = []
-        self.target_clause: _Clause | None = None
+        self.clauses: list[Loaded] = []
+        self.target_clause: Loaded | None = None
         self.verdict: Target | None = None
         self.verdict_word: Word | None = None
-        self.basic = _Clause(Parameters, "", Word("", 0, ""))
+        self.basic = Loaded(Parameters, "", Word("", 0, ""))
         self.lists: dict[str, list[Setting]] = {}
         self.counters: Counters | None = None
         self.other_family = False
@@ -104,7 +60,7 @@ class ParsedRule:
         bang = None
         if word.text == "!" and not word.quoted:
             bang, word = word, self._next(word, "an option after it")
-        if len(word.text) < 2 or word.text[0] != "-":
+        if len(word.text) < 2 or word.text[0] != "-" or word.text == "--":
             raise RuleError(
                 f"'{word.text}' is not an option: does it need quotes, or is an option missing before it?", word
             )
@@ -197,7 +153,7 @@ class ParsedRule:
                 raise RuleError("! is not allowed with several addresses", values[0])
             self.lists[option.key] = []
             for text in values[0].text.split(","):
-                part = _Clause(Parameters, "", word)
+                part = Loaded(Parameters, "", word)
                 part.add(option, False, [values[0]._replace(text=text)], word, self.family)
                 self.lists[option.key].append(part.given[option.key])
         else:
@@ -207,7 +163,8 @@ class ParsedRule:
         name = self._next(word, "a match's name")
         if name.text[:1] == "-":
             raise RuleError(f"{word.text} needs the name of a match before {name.text}", name)
-        self.clauses.append(_Clause(find_match(name.text), name.text, word))
+        kind = find_match(name.text)
+        self.clauses.append(Loaded(kind, name.text if kind else name.raw, word))
 
     def _jump(self, word: Word) -> None:
         if self.target_clause or self.verdict:
@@ -220,13 +177,13 @@ class ParsedRule:
         if name.text in VERDICTS and not goto:
             self.verdict = Verdict(name.text)
         elif kind is not None:
-            self.target_clause = _Clause(kind, name.text, word)
+            self.target_clause = Loaded(kind, name.text, word)
         elif known or self.chains is None:
             self.verdict = Jump(name.text, goto)
         elif goto:
             raise RuleError(f"there is no chain '{name.text}' in this table to go to", name)
         elif name.text in OUT_OF_TREE or any(w.text.startswith("--") and not w.quoted for w in self.words[self.i :]):
-            self.target_clause = _Clause(None, name.text, word)
+            self.target_clause = Loaded(None, name.raw, word)
         else:
             hint = f": did you mean {name.text.upper()}?" if find_target(name.text.upper()) else ""
             missing = f"there is no chain '{name.text}' in this table (no line ':{name.text} - [0:0]' above)"
@@ -234,7 +191,7 @@ class ParsedRule:
 
     # -- options of extensions
 
-    def _loaded(self) -> list[_Clause]:
+    def _loaded(self) -> list[Loaded]:
         """The newest first: getopt finds an option in the extension that was loaded last."""
         both = [*self.clauses, *([self.target_clause] if self.target_clause else [])]
         return sorted(both, key=lambda c: -c.word.column)
@@ -249,7 +206,7 @@ class ParsedRule:
                 hint = owners(word.text)
                 if hint:
                     raise RuleError(f"{word.text} needs {hint}", word)
-                newest = _Clause(None, "", word)
+                newest = Loaded(None, "", word)
                 self.clauses.append(newest)
             newest.kind = None
             return self._keep_raw(newest, word, bang)
@@ -259,7 +216,7 @@ class ParsedRule:
         owner.add(option, bang is not None or old_bang, values, word, self.family)
         return None
 
-    def _owner(self, word: Word) -> tuple[_Clause | None, Option | None]:
+    def _owner(self, word: Word) -> tuple[Loaded | None, Option | None]:
         loaded = self._loaded()
         for clause in loaded:
             option = clause.kind.names.get(word.text) if clause.kind else None
@@ -285,10 +242,10 @@ class ParsedRule:
         kind = find_match(name) if name and all(c.name != name for c in self.clauses) else None
         if kind is None or word.text not in {n[: len(word.text)] for n in kind.names}:
             return None, None
-        self.clauses.append(_Clause(kind, name, word))
+        self.clauses.append(Loaded(kind, name, word))
         return self._owner(word)
 
-    def _keep_raw(self, clause: _Clause, word: Word, bang: Word | None) -> None:
+    def _keep_raw(self, clause: Loaded, word: Word, bang: Word | None) -> None:
         """An option that nobody knows: its words are kept up to the next option."""
         clause.raw += ["!", word.raw] if bang else [word.raw]
         while not self._at_option():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
+from iptexplain.rules.check_table import loops, misplaced
 from iptexplain.rules.clauses import Clauses
 from iptexplain.rules.command import Command, read_command
 from iptexplain.rules.model import BASE_CHAINS, VERDICTS, Chain, Counters, Generated, Jump, Rule, Table, Verdict
@@ -29,12 +30,10 @@ class TableParser:
         self.policies: dict[str, tuple[str | None, Counters, int]] = {}
         self.rules: dict[str, list[Rule]] = {chain: [] for chain in BASE_CHAINS[name]}
         self.clauses = Clauses(name, family, self.rules)
-        self.lines: list[tuple[int, str]] = []
         self.counted = False
 
     def parse(self, lines: list[tuple[int, str]]) -> Table:
         base = BASE_CHAINS[self.name]
-        self.lines = lines
         rules_of, read = self.rules, self.clauses.rule
         for number, line in lines:
             if line[:3] == "-A " and "\\" not in line:
@@ -48,8 +47,9 @@ class TableParser:
                 self._chain(number, line)
             else:
                 self._rule(number, line)
-        self._check_loops()
-        self._check_interfaces()
+        for rule, message, word in (*loops(self.rules, base), *misplaced(self.rules, base)):
+            text = dict(lines)[rule.line]
+            self.report(message, rule.line, text, text.find(word) + 1 if word else 0)
         chains = {}
         for name, rules in self.rules.items():
             policy, counters, number = self.policies.get(name, ("ACCEPT" if name in base else None, ZERO, 0))
@@ -181,7 +181,7 @@ class TableParser:
         if self.rules[name] or used or name in BASE_CHAINS[self.name]:
             raise RuleError(f"chain {name} cannot be deleted: it is a base chain, has rules or is jumped to", word)
         del self.rules[name], self.policies[name]
-        self.clauses.jumps.pop(f" {name}", None)
+        self.clauses.targets.pop(f" {name}", None)
 
     def _read(self, command: Command, number: int, line: str, counters: Counters | None) -> list[Rule]:
         """The rules that the words of a line are: more than one when they list addresses, none for the other family."""
@@ -193,7 +193,7 @@ class TableParser:
             return []
         if parsed.counters:
             if counters:
-                raise RuleError("counters are given twice: [PACKETS:BYTES] and -c")
+                raise RuleError("counters are given twice: [PACKETS:BYTES] and -c", command.word)
             counters = parsed.counters
             self.counted = True
         chain, matches = command.chain.text, tuple(parsed.matches)
@@ -255,48 +255,3 @@ class TableParser:
             raise RuleError(f"{name} is a base chain: a rule can jump to user chains only", at(name))
         if self.name == "nat" and rule.target == Verdict("DROP"):
             raise RuleError("DROP is not allowed in the nat table: packets are filtered in table filter", at("DROP"))
-
-    # -- the whole table
-
-    def _check_loops(self) -> None:
-        """A chain that is jumped to from within itself is a loop, which the kernel refuses."""
-        jumps = {
-            n: {r.target.chain for r in rules if r.target.__class__ is Jump} for n, rules in self.rules.items() if rules
-        }
-        for _ in range(4):  # what leads only to chains without jumps is in no loop: that settles most rulesets
-            jumps = {n: targets for n, targets in jumps.items() if not jumps.keys().isdisjoint(targets)}
-        state: dict[str, str] = {}
-        for start in BASE_CHAINS[self.name]:
-            if start not in jumps:
-                continue
-            stack: list[tuple[str, Iterator[str]]] = [(start, iter(sorted(jumps[start])))] if start not in state else []
-            state.setdefault(start, "open")
-            while stack:
-                name, following = stack[-1]
-                target = next(following, None)
-                if target is None:
-                    state[name] = "done"
-                    stack.pop()
-                elif state.get(target) == "open":
-                    self._report_loop([n for n, _ in stack], target)
-                elif target in jumps and target not in state:
-                    state[target] = "open"
-                    stack.append((target, iter(sorted(jumps[target]))))
-
-    def _check_interfaces(self) -> None:
-        """Of the rules of base chains with the same parameters the first is asked."""
-        for chain in BASE_CHAINS[self.name]:
-            seen: dict[int, Rule] = {}
-            for rule in self.rules[chain]:
-                seen.setdefault(id(rule.parameters), rule)
-            for rule in seen.values():
-                problem = rule.parameters.refuse(rule, self.name, self.family)
-                if problem:
-                    line = dict(self.lines)[rule.line]
-                    self.report(problem, rule.line, line, line.find(problem[:3]) + 1)
-
-    def _report_loop(self, way: list[str], target: str) -> None:
-        """The last chain of ``way`` jumps back to ``target``."""
-        rule = next(r for r in self.rules[way[-1]] if isinstance(r.target, Jump) and r.target.chain == target)
-        loop = " -> ".join([*way[way.index(target) :], target])
-        self.report(f"a loop of jumps: {loop}", rule.line, dict(self.lines)[rule.line], 0)

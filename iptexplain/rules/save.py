@@ -12,8 +12,9 @@ from iptexplain.rules.model import BASE_CHAINS, Chain, Counters, Dump, Rule, Rul
 def save_rule(rule: Rule, backend: Backend = Backend.NFT) -> str:
     """``-A CHAIN …`` as iptables-save 1.8.9 prints the rule."""
     parts = [f"-A {rule.chain}"]
-    if rule.parameters.settings:
-        parts.append(rule.parameters.save_options(backend))
+    parameters = rule.parameters.settings and rule.parameters.save_options(backend)
+    if parameters:
+        parts.append(parameters)
     matches = rule.matches
     if backend is Backend.NFT and len(matches) > 1:
         matches = merged(matches)
@@ -87,16 +88,16 @@ def save_ruleset(ruleset: Ruleset) -> Iterator[str]:
         yield from save_table(table, ruleset.backend)
 
 
-def save(dump: Dump) -> str:
-    """The whole dump as iptables-save would print it after iptables-restore had loaded it."""
-    several = len(dump.rulesets) > 1
-    return "".join(
-        f"{line}\n" for ruleset in dump.rulesets for line in (*_program(ruleset, several), *save_ruleset(ruleset))
-    )
+def save(dump: Dump, backend: Backend | None = None) -> str:
+    """The whole dump as iptables-save would print it after iptables-restore had loaded it; ``backend``: if another's."""
+    rulesets = [r._replace(backend=backend) if backend else r for r in dump.rulesets]
+    several = len(rulesets) > 1
+    lines = (line for r in rulesets for line in (*_program(r, several), *save_ruleset(r)))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _program(ruleset: Ruleset, several: bool) -> Iterator[str]:
     """Where no header says it and it is not IPv4 alone: a comment with the program whose dump this is."""
-    if (several or ruleset.family == 6) and not any(t.generated for t in ruleset.tables.values()):
+    if (several or ruleset.family == 6) and not all(t.generated for t in ruleset.tables.values()):
         backend = {Backend.NFT: "-nft", Backend.LEGACY: "-legacy"}[ruleset.backend] if ruleset.backend_known else ""
         yield f"# ip{6 if ruleset.family == 6 else ''}tables{backend}-save"

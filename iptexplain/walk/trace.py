@@ -237,6 +237,8 @@ class _Walk:
         if not self.is_first:
             self._known_nat(hook, manip)
             return
+        if self.state != "NEW":
+            return
         target = self._filter("nat", hook) if self._has("nat", hook) else None
         if isinstance(target, NatTarget):
             self._rewrite(target, manip)
