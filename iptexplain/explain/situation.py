@@ -82,6 +82,30 @@ class Situation:
             packet |= {"icmp_type": 8 if proto == "icmp" else 128, "icmp_code": 0, "icmp_id": 1}
         return trace(self.ruleset, self.topology, Packet({**packet, **fields}))
 
+    def answer_to(self, way: Trace) -> Trace | None:
+        """The way of the first answer to a packet that arrived; None where there is none to follow (loopback)."""
+        outcome, last = way.outcome, way.outcome.fields
+        opens = way.state == "NEW" and not way.reply and last.get("icmp_type", 8) in ECHO
+        if outcome.kind not in ARRIVED or way.connection is None or outcome.interface == "lo" or not opens:
+            return None
+        fields = {"src": last["dst"], "dst": last["src"], "proto": last["proto"]}
+        fields["iif"] = "" if outcome.kind == "delivered-local" else outcome.interface
+        if last.get("dport") is not None:
+            fields |= {"sport": last["dport"], "dport": last["sport"]}
+        if last["proto"] == "tcp":
+            fields["flags"] = frozenset({"SYN", "ACK"})
+        if "icmp_type" in last:
+            fields |= {
+                "icmp_type": {8: 0, 128: 129}.get(last["icmp_type"], 0),
+                "icmp_code": 0,
+                "icmp_id": last["icmp_id"],
+            }
+        known = way.connection._replace(seen_reply=True)
+        return trace(self.ruleset, self.topology, Packet(fields), known, reply=True)
+
+
+ECHO = {8: 0, 128: 129}
+"""ICMP and ICMPv6: the type of a ping and of its answer."""
 
 UNPUBLISHED = 61234
 """A port that nobody publishes, for the question who reaches a network at all."""

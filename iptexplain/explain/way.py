@@ -75,6 +75,7 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
         "from_network": source,
         "to_network": target,
         "asks_user": any(s.action == "jump:DOCKER-USER" for s in way.steps),
+        "answer": situation.answer_to(way),
         "stands_in": str(last["src"]) in EXAMPLE_HOST.values(),
         "decides_conditions": said(conditions(by.rule)) if by and by.rule else "",
         "decides_action": said(action(by.rule.target)) if by and by.rule else "",
@@ -176,6 +177,7 @@ def trace_json(situation: Situation, way: Trace, notes: tuple[Assumption, ...] =
             for s in way.steps
         ],
         "outcome": outcome_json(way.outcome),
+        "answer": outcome_json(facts["answer"].outcome) if facts["answer"] else None,
         "why": why(facts),
     }
 

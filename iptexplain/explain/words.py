@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,7 @@ def environment() -> jinja2.Environment:
         ports=ports, listed=listed, either=either, phrase=phrase, said=said, interface=interface, code=code, lines=lines,
         place=place, at=at, side=side,
         with_port=with_port, client=client,
+        shell=shell,
         clients=clients, count=count, sentence=sentence, sentence_start=sentence_start,
         lower_first=lower_first, size=size, duration=duration, per=per, span=span,
     )  # fmt: skip
@@ -73,6 +75,11 @@ def said(text: str) -> str:
 def code(text: Any) -> str:
     """Text from a dump in code marks: safe in Markdown and on a terminal."""
     return f"`{said(str(text)).replace('`', chr(39))}`"
+
+
+def shell(text: Any) -> str:
+    """A word of a command that can be pasted into a shell."""
+    return shlex.quote(said(str(text)))
 
 
 def lines(numbers: Iterable[int]) -> str:
