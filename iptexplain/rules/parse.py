@@ -61,7 +61,8 @@ class _Parser:
 
     def dump(self) -> Dump:
         if not self.text.strip():
-            self.error("the input is empty: give it the output of iptables-save (as root)", 1, "")
+            hint = "iptables-save prints nothing when there are no rules at all, or when it is not run as root"
+            self.error(f"the input is empty ({hint})", 1, "")
             raise DumpError(self.errors)
         self._sections()
         if not self.sections and not self.errors:
