@@ -19,6 +19,9 @@ from iptexplain.rules.values import Family
 
 E = TypeVar("E", bound=Extension)
 PARAMETERS = {name: (i, o) for i, o in enumerate(Parameters.options) for name in (o.name, *o.aliases)}
+SAYS_NOTHING = frozenset({"all", "+", "!"})
+"""An interface or a protocol that excludes no packet, or is none."""
+
 new_rule = partial(tuple.__new__, Rule)
 new_setting = partial(tuple.__new__, Setting)
 
@@ -52,11 +55,13 @@ class Clauses:
         protocol, base = parameters.protocol, chain if chain in HOOKS else ""
         matches = []
         for clause in clauses:
-            match = self.matches.get(clause) or self.checked_matches.get((clause, protocol, base))
+            match = self.matches.get(clause)
             if match is None:
-                match = self._match(clause, parameters, chain)
+                match = self.checked_matches.get((clause, protocol, base)) or self._match(clause, parameters, chain)
                 if match is None:
                     return None
+            if match.protocols and protocol not in match.protocols:
+                return None
             matches.append(match)
         target = None
         if jump:
@@ -87,7 +92,7 @@ class Clauses:
                     i += 1
                     value = option.kind.parse(words[i], family)
                 i += 1
-                if index <= last or value in ("all", "+", "!") or (option.field in ("src", "dst") and value.is_any):  # type: ignore[attr-defined]
+                if index <= last or (value in SAYS_NOTHING if index > 1 else value.mask == 0):  # type: ignore[attr-defined]
                     return None
                 last = index
                 settings.append(new_setting((option, value, inverted)))
@@ -105,7 +110,7 @@ class Clauses:
         found = self._read(kind, words) if kind and words is not None else None
         if found is None:
             return None
-        if not found.checks_rule:
+        if not found.checks_rule or found.checks_protocol_only:
             self.matches[text] = found
         elif self._takes(found, parameters, chain):
             self.checked_matches[text, parameters.protocol, chain if chain in HOOKS else ""] = found

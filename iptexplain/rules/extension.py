@@ -85,6 +85,8 @@ class Extension:
     """Every way to write an option, aliases included; made from ``options``."""
     checks_rule: ClassVar[bool] = False
     """Whether ``refuse`` has something to say about the rest of the rule."""
+    checks_protocol_only: ClassVar[bool] = False
+    """Whether ``protocols`` is all that ``refuse`` looks at."""
     single: ClassVar[str | None] = None
     """The option that makes a clause by itself: the only required one, and nothing else is to be checked."""
     takes_oddly: ClassVar[bool] = False
@@ -111,7 +113,9 @@ class Extension:
         plain = not (cls.converts or cls.takes_oddly or cls.grouped or cls.needs_any or cls.needs)
         cls.single = cls.demanding[0].name if plain and len(cls.demanding) == 1 and cls.demanding[0].required else None
         overridden = cls.refuse is not Extension.refuse
-        cls.checks_rule = overridden or bool(cls.protocols or cls.tables or cls.chains) or len(cls.families) == 1
+        elsewhere = overridden or bool(cls.tables or cls.chains) or len(cls.families) == 1
+        cls.checks_rule = elsewhere or bool(cls.protocols)
+        cls.checks_protocol_only = bool(cls.protocols) and not elsewhere
 
     # -- parsing
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from socket import AF_INET, inet_pton
 from typing import ClassVar, Literal, NamedTuple
 
 from iptexplain.errors import OptionError
@@ -38,9 +39,12 @@ class NatRangeKind(Kind):
 
     def parse(self, text: str, family: Family) -> NatRange:
         address, _, port = text.partition(":")
-        if family == 4 and port.isdecimal() and len(port) < 5 and port[0] != "0" and address and "-" not in address:
-            to = _address(address, family)
-            return NatRange(to, to, Range(int(port), int(port)))
+        if family == 4 and port.isdecimal() and len(port) < 5 and port[0] != "0":
+            try:
+                to = Address(4, int.from_bytes(inet_pton(AF_INET, address), "big"))
+                return NatRange(to, to, Range(int(port), int(port)))
+            except OSError:
+                pass  # a range of addresses, or none at all
         addresses, ports = _split(text, family)
         first, dash, last = addresses.partition("-")
         low = _address(first, family) if addresses or ports is None else None
@@ -130,7 +134,11 @@ class NatTarget(Target):
 
     def refuse(self, rule: Rule, table: str, family: Family) -> str | None:
         given = [s for s in self.settings if isinstance(s.value, NatRange) and s.value.ports]
-        if given and rule.parameters.value("p") not in PORT_PROTOCOLS:
+        if (
+            given
+            and rule.parameters.protocol not in PORT_PROTOCOLS
+            and rule.parameters.value("p") not in PORT_PROTOCOLS
+        ):
             return f"{given[0].option.name} with a port needs -p tcp, udp, sctp or dccp"
         return super().refuse(rule, table, family)
 
