@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from iptexplain.errors import UsageError
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import action, conditions, count, environment, said
-from iptexplain.recognise.docker_chains import docker_chains
+from iptexplain.recognise.docker_chains import is_dockers
 from iptexplain.recognise.docker_port import Port
 from iptexplain.recognise.shape import Found
-from iptexplain.rules.model import Chain, Jump, Place, Rule, Table
+from iptexplain.rules.model import Chain, Place, Rule, Table
 
 
 class Row(NamedTuple):
@@ -45,13 +45,8 @@ def chain_view(situation: Situation, table: Table, chain: Chain, only_foreign: b
         place = Place(table.name, chain.name, number, rule.line)
         if not (only_foreign and place in roles):
             rows.append(row(situation, place, rule, roles.get(place)))
-    callers = [
-        Place(table.name, c.name, n, r.line)
-        for c in table.chains.values()
-        for n, r in enumerate(c.rules, 1)
-        if isinstance(r.target, Jump) and r.target.chain == chain.name
-    ]
-    is_docker = (table.name, chain.name) in docker_chains(situation.ruleset)
+    callers = situation.callers.get((table.name, chain.name), [])
+    is_docker = chain.policy is None and is_dockers(chain.name)
     return ChainView(table.name, chain.name, chain.policy, chain.line, rows, callers, is_docker)
 
 

@@ -150,9 +150,8 @@ def port_classes(ports: list[PublishedPort]) -> list[list[PortRun]]:
 
 def _behaviour(published: PublishedPort) -> tuple[object, ...]:
     """What is the same for ports about which the same sentences are true."""
-    accepts = {a.place for a in published.port.accepts}
     ways = [
-        (f.client, f.via, f.seen == "unchanged", "accept" if f.decides in accepts else f.decides, f.reason)
+        (f.client, f.via, f.seen == "unchanged", None if f.is_own else f.decides, f.reason)
         for f in published.flows.values()
     ]
     networks = {way[1:] for way in ways if way[0].startswith(NETWORK)}

@@ -36,6 +36,11 @@ class Flow(NamedTuple):
     listens: bool | None
     """Whether docker-proxy listens, where the snapshot tells it."""
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the deciding rule is there for this port, or its container, alone."""
+        return self.reason in ("port-accept", "direct", "direct-port", "loopback-only")
+
     def jump(self, hook: str, target: str) -> Place | None:
         """The rule of a base chain that sent the packet to the chain ``target``."""
         jumps = (s.place for s in self.way.steps if s.place.chain == hook and s.action == f"jump:{target}")

@@ -12,7 +12,7 @@ from iptexplain.host.snapshot import Snapshot
 from iptexplain.host.topology import Assumption, Topology
 from iptexplain.recognise.docker import Docker, recognise_docker
 from iptexplain.rules.addresses import Address
-from iptexplain.rules.model import Dump, Place, Ruleset
+from iptexplain.rules.model import Dump, Jump, Place, Ruleset
 from iptexplain.rules.values import Family
 from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import Packet
@@ -42,6 +42,18 @@ class Situation:
     @cached_property
     def topology(self) -> Topology:
         return topology_of(self.snapshot, self.ruleset)
+
+    @cached_property
+    def callers(self) -> dict[tuple[str, str], list[Place]]:
+        """(table, chain) → the rules that jump to the chain."""
+        found: dict[tuple[str, str], list[Place]] = {}
+        for table in self.ruleset.tables.values():
+            for chain in table.chains.values():
+                for number, rule in enumerate(chain.rules, 1):
+                    if isinstance(rule.target, Jump):
+                        place = Place(table.name, chain.name, number, rule.line)
+                        found.setdefault((table.name, rule.target.chain), []).append(place)
+        return found
 
     @property
     def assumptions(self) -> list[Assumption]:

@@ -69,6 +69,8 @@ def interface(name: str) -> str:
 
 def said(text: str) -> str:
     """Text from a dump as it may be shown anywhere: control characters and direction marks as escapes."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 

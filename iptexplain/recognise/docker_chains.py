@@ -99,5 +99,10 @@ def docker_chains(ruleset: Ruleset) -> list[tuple[str, str]]:
         (t.name, c.name)
         for t in ruleset.tables.values()
         for c in t.chains.values()
-        if c.policy is None and (c.name == "DOCKER" or c.name.startswith(("DOCKER-", "DOCKER_")))
+        if c.policy is None and is_dockers(c.name)
     ]
+
+
+def is_dockers(chain: str) -> bool:
+    """Whether a user chain has one of Docker's names."""
+    return chain == "DOCKER" or chain.startswith(("DOCKER-", "DOCKER_"))
