@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from iptexplain.host.ipsets import IpSets
 from iptexplain.rules.addresses import BITS, Address, Network, to_address, to_network
 from iptexplain.rules.values import Family
 
@@ -58,6 +59,7 @@ class Topology:
         self.ports: dict[str, tuple[str, bool]] = {}
         """Port of a bridge → (bridge, hairpin)."""
         self.sysctls: dict[str, int] = {}
+        self.ipsets = IpSets("")
         self.assumptions: list[Assumption] = []
         self.known_addresses = False
         """Whether the snapshot lists the host's addresses: then an address that is not among them is not the host's."""
@@ -123,6 +125,7 @@ def from_facts(facts: dict[str, Any], family: Family) -> Topology:
     """The topology as a snapshot states it; parts that it leaves out stay empty."""
     topology = Topology(family)
     topology.sysctls = {k: int(v) for k, v in facts.get("sysctls", {}).items()}
+    topology.ipsets = IpSets(facts.get("ipsets") or "")
     wanted = "inet" if family == 4 else "inet6"
     for link in facts.get("addresses", []):
         for info in link.get("addr_info", []):

@@ -6,6 +6,7 @@ from typing import Any
 
 from iptexplain.host.topology import Topology
 from iptexplain.rules.addresses import Address
+from iptexplain.rules.answer import Answer
 from iptexplain.rules.extension import Target
 from iptexplain.rules.model import Place, Ruleset
 from iptexplain.rules.nat import NatTarget
@@ -58,6 +59,10 @@ class _Seen(Packet):
     def field(self, name: str) -> Any:
         if name in self.fields:
             return self.fields[name]
+        if name.startswith("set:"):
+            _, title, sides = name.split(":", 2)
+            member = self.walk.topology.ipsets.contains(title, sides.split(","), self.fields)
+            return Answer.UNKNOWN if member is None else member
         if name == "pkttype":
             kind = self.walk.topology.address_type(self.fields["dst"]).lower()
             return kind if kind in ("broadcast", "multicast") else "unicast"
