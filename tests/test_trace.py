@@ -156,3 +156,25 @@ def test_packets_that_are_none(line: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(program, ["trace", rules, "--packets", str(packets), "-o", "json"])
     assert result.exit_code == 2
     assert f"{packets}:1: " in result.output
+
+
+@pytest.mark.parametrize(
+    ("fields", "sysctls", "reason"),
+    [
+        ({"src": "127.0.0.1", "dst": "192.0.2.10"}, {}, "martian"),
+        ({"src": "192.0.2.50", "dst": "127.0.0.1"}, {}, "martian"),
+        ({"src": "192.0.2.50", "dst": "127.0.0.1"}, {"net.ipv4.conf.eth0.route_localnet": 1}, None),
+        ({"src": "172.17.0.1", "dst": "192.0.2.10"}, {}, "martian"),
+        ({"src": "172.17.0.9", "dst": "192.0.2.10"}, {}, None),
+        ({"src": "172.17.0.9", "dst": "192.0.2.10"}, {"net.ipv4.conf.all.rp_filter": 1}, "rp_filter"),
+        ({"src": "172.17.0.9", "dst": "192.0.2.10"}, {"net.ipv4.conf.all.rp_filter": 2}, None),
+    ],
+)
+def test_what_routing_refuses(fields: dict[str, str], sysctls: dict[str, int], reason: str | None) -> None:
+    text = (FIXTURES / "docker/20.10/two-networks/snapshot.json").read_text()
+    situation = Situation(read_snapshot(text, "s"), 4)
+    situation.topology.sysctls.update(sysctls)
+    ends = {k: to_address(v) for k, v in fields.items()}
+    packet = Packet({"iif": "eth0", "proto": "tcp", "sport": 1, "dport": 22, **ends})
+    outcome = trace(situation.ruleset, situation.topology, packet).outcome
+    assert outcome.by == reason

@@ -7,7 +7,7 @@ from typing import Any
 from iptexplain.errors import OptionError
 from iptexplain.host.topology import Topology
 from iptexplain.rules.model import Ruleset
-from iptexplain.walk.conntrack import Connection
+from iptexplain.walk.conntrack import Connection, Tuple
 from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import Packet, read_fields
 from iptexplain.walk.trace import trace
@@ -21,6 +21,8 @@ class Flows:
     def __init__(self, ruleset: Ruleset, topology: Topology) -> None:
         self.ruleset, self.topology = ruleset, topology
         self.traces: list[Trace] = []
+        self.answered: set[Tuple] = set()
+        """The connections, by their first packet, of which an answer has passed."""
 
     def trace(self, packet: dict[str, Any]) -> Trace:
         """One packet as design section 6 of the JSON writes it; raises OptionError for what it cannot be."""
@@ -37,6 +39,8 @@ class Flows:
         connection, reply = self._connection(packet)
         answer = trace(self.ruleset, self.topology, typed, connection, reply)
         self.traces.append(answer)
+        if answer.reply and answer.connection and answer.outcome.kind in ("forwarded", "sent", "delivered-local"):
+            self.answered.add(answer.connection.original)
         return answer
 
     def _connection(self, packet: dict[str, Any]) -> tuple[Connection | None, bool]:
@@ -50,4 +54,4 @@ class Flows:
         connection = earlier.connection
         if connection is None:
             return None, False
-        return connection._replace(seen_reply=connection.seen_reply or reply), reply
+        return connection._replace(seen_reply=reply or connection.original in self.answered), reply

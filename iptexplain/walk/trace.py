@@ -15,6 +15,7 @@ from iptexplain.walk.decide import Decisions, all_ways
 from iptexplain.walk.hooks import CONNTRACK, MANIP, tables_at
 from iptexplain.walk.outcome import Outcome, Trace
 from iptexplain.walk.packet import Packet
+from iptexplain.walk.routing import refused
 from iptexplain.walk.table import Step, TableWalk
 
 
@@ -132,8 +133,13 @@ class _Walk:
             self._hook("POSTROUTING")
             self._end("forwarded", None, came_in)
         self.bridged = False
+        problem = refused(topology, f["src"], f["dst"], came_in)
+        if problem:
+            self._end("dropped", problem)
         if topology.address_type(f["dst"]) in ("LOCAL", "BROADCAST", "MULTICAST"):
             self._deliver(came_in)
+        if topology.address_type(before) in ("BROADCAST", "MULTICAST"):
+            self._end("dropped", "other")  # ip_forward takes only what was sent to this host alone
         self._forward(came_in)
 
     def _deliver(self, interface: str) -> None:
