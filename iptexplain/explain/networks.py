@@ -140,8 +140,14 @@ def layout_json(situation: Situation) -> dict[str, Any] | None:
     return {
         "layout": layout.name,
         "versions": {"from": layout.first, "to": layout.last},
+        "why": _plain(environment().get_template("documents/layout.j2").render(layout=layout)),
         "lines": list(layout.lines),
     }
+
+
+def _plain(text: str) -> str:
+    """Rendered words on one line, without code marks."""
+    return " ".join(text.replace("`", "").split())
 
 
 def merged(answers: list[dict[str, Any]], situations: list[Situation]) -> dict[str, Any]:
@@ -180,5 +186,4 @@ def _merged_networks(
 
 def assumption_text(assumption: Assumption) -> str:
     """An assumption as a sentence."""
-    text = environment().get_template("documents/assumption.j2").render(a=assumption, **assumption.values)
-    return " ".join(text.replace("`", "").split())
+    return _plain(environment().get_template("documents/assumption.j2").render(a=assumption, **assumption.values))
