@@ -37,6 +37,8 @@ class Flows:
         if missing:
             raise OptionError(f"a packet needs {', '.join(missing)}")
         connection, reply = self._connection(packet)
+        if connection and packet.get("icmp_error"):
+            typed = typed.with_fields(ctstate="RELATED")
         answer = trace(self.ruleset, self.topology, typed, connection, reply)
         self.traces.append(answer)
         if answer.reply and answer.connection and answer.outcome.kind in ("forwarded", "sent", "delivered-local"):
