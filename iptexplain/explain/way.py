@@ -138,6 +138,8 @@ def _relevant(situation: Situation, way: Trace) -> list[Assumption]:
             relevant = bool(ends & set(values["addresses"]))
         elif assumption.name == "outside":
             relevant = values["interface"] in interfaces
+        elif assumption.name == "route_localnet":
+            relevant = values["bridge"] in interfaces and any(e.startswith("127.") for e in ends)
         elif assumption.name == "bridge_nf_call":
             relevant = way.outcome.bridged
         else:

@@ -29,12 +29,26 @@ def topology_of(snapshot: Snapshot, ruleset: Ruleset) -> Topology:
         _infer_host(topology, ruleset)
     if not routes_known:
         _infer_routes(topology, ruleset)
+    if ruleset.family == 4:
+        _infer_route_localnet(topology, ruleset)
     for setting, assumed in (("ip_forward", 1), ("bridge_nf_call", 1)):
         name = _sysctl(setting, ruleset.family)
         if name not in topology.sysctls:
             topology.sysctls[name] = assumed
             topology.assumptions.append(Assumption(setting, {"name": name, "value": assumed}))
     return topology
+
+
+def _infer_route_localnet(topology: Topology, ruleset: Ruleset) -> None:
+    """With docker-proxy off, Docker lets loopback's addresses into a bridge, and gives them its own by a rule (Docker 1.6 on)."""
+    nat = ruleset.chain("nat", "POSTROUTING")
+    for rule in nat.rules if nat else ():
+        o, types = rule.parameters.get("o"), [m.value("src_type") for m in rule.matches if m.name == "addrtype"]
+        if o and not o.inverted and types and rule.target is not None and rule.target.name == "MASQUERADE":
+            name = f"net.ipv4.conf.{o.value}.route_localnet"
+            if name not in topology.sysctls:
+                topology.sysctls[name] = 1
+                topology.assumptions.append(Assumption("route_localnet", {"name": name, "bridge": o.value}, rule.line))
 
 
 def _sysctl(setting: str, family: Family) -> str:

@@ -83,6 +83,18 @@ class Topology:
         route = self.route(address)
         return route.kind.upper() if route else "UNICAST"
 
+    def type_at(self, address: Address, interface: str) -> str | None:
+        """The type when only the addresses of one interface count (inet_dev_addr_type); None: nobody listed them."""
+        if self.family == 6 or not self.known_addresses:
+            return None
+        if address.number >> 28 == 14:
+            return "MULTICAST"
+        mine = [a for a in self.addresses if a.interface == interface]
+        if any(a.address == address for a in mine) or (interface == "lo" and self._is_loopback(address)):
+            return "LOCAL"
+        whole = address.number >> 24 == 0 or address.number == 0xFFFFFFFF
+        return "BROADCAST" if whole or any(self._is_broadcast(address, a.network) for a in mine) else "UNICAST"
+
     def _is_broadcast(self, address: Address, network: Network) -> bool:
         last = network.number | network.mask ^ (1 << BITS[self.family]) - 1
         return (network.prefix or 0) < BITS[self.family] - 1 and address.number == last

@@ -29,6 +29,19 @@ class Connection(NamedTuple):
     original: Tuple
     reply: Tuple
     seen_reply: bool = False
+    by_syn: bool = False
+    """Whether it is a TCP connection whose first packet was a SYN."""
+
+    def state(self, packet: Packet, reply: bool) -> str:
+        """The state of a later packet (resolve_normal_ct; the TCP table in nf_conntrack_proto_tcp.c).
+
+        Until an answer was seen a connection stays NEW, and after its SYN the opener may send no ACK or FIN yet.
+        """
+        if reply or self.seen_reply:
+            return "ESTABLISHED"
+        flags = packet.fields.get("flags", frozenset())
+        early = self.by_syn and not {"SYN", "RST"} & flags
+        return "INVALID" if early else "NEW"
 
     @property
     def is_dnat(self) -> bool:

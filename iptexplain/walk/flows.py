@@ -22,7 +22,7 @@ class Flows:
         self.ruleset, self.topology = ruleset, topology
         self.traces: list[Trace] = []
         self.answered: set[Tuple] = set()
-        """The connections, by their first packet, of which an answer has passed."""
+        """The connections, by their first packet, of which conntrack has seen an answer, dropped later or not."""
 
     def trace(self, packet: dict[str, Any]) -> Trace:
         """One packet as design section 6 of the JSON writes it; raises OptionError for what it cannot be."""
@@ -41,7 +41,7 @@ class Flows:
             typed = typed.with_fields(ctstate="RELATED")
         answer = trace(self.ruleset, self.topology, typed, connection, reply)
         self.traces.append(answer)
-        if answer.reply and answer.connection and answer.outcome.kind in ("forwarded", "sent", "delivered-local"):
+        if answer.reply and answer.connection and answer.state == "ESTABLISHED":
             self.answered.add(answer.connection.original)
         return answer
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from iptexplain.host.topology import Topology
 from iptexplain.rules.addresses import Address
-from iptexplain.rules.answer import Answer
 from iptexplain.rules.extension import Target
 from iptexplain.rules.model import Place, Ruleset
 from iptexplain.rules.nat import NatTarget
@@ -15,7 +14,8 @@ from iptexplain.walk.decide import Decisions, all_ways
 from iptexplain.walk.hooks import CONNTRACK, MANIP, tables_at
 from iptexplain.walk.outcome import Outcome, Trace
 from iptexplain.walk.packet import Packet
-from iptexplain.walk.routing import refused
+from iptexplain.walk.routing import refused, setting
+from iptexplain.walk.seen import Seen
 from iptexplain.walk.table import Step, TableWalk
 
 
@@ -48,32 +48,6 @@ class _Ended(Exception):
         self.outcome = outcome
 
 
-class _Seen(Packet):
-    """The packet as the rules see it now: what the walk knows of it is answered when it is asked."""
-
-    __slots__ = ("walk",)
-
-    def __init__(self, fields: dict[str, Any], walk: _Walk) -> None:
-        super().__init__(fields)
-        self.walk = walk
-
-    def field(self, name: str) -> Any:
-        if name in self.fields:
-            return self.fields[name]
-        if name.startswith("set:"):
-            _, title, sides = name.split(":", 2)
-            member = self.walk.topology.ipsets.contains(title, sides.split(","), self.fields)
-            return Answer.UNKNOWN if member is None else member
-        if name == "pkttype":
-            kind = self.walk.topology.address_type(self.fields["dst"]).lower()
-            return kind if kind in ("broadcast", "multicast") else "unicast"
-        if name in ("src_type", "dst_type"):
-            return self.walk.topology.address_type(self.fields[name[:3]])
-        if name.startswith("ct"):
-            return self.walk.tracked(name)
-        return super().field(name)
-
-
 DEFAULTS: dict[str, Any] = {
     "iif": "", "oif": "", "physin": "", "physout": "", "fragment": False, "mark": 0, "connmark": 0, "ttl": 64, "tos": 0,
 }  # fmt: skip
@@ -85,12 +59,13 @@ class _Walk:
                  connection: Connection | None, reply: bool) -> None:  # fmt: skip
         self.ruleset, self.topology, self.decisions = ruleset, topology, decisions
         self.asked = packet
-        self.seen = _Seen({**DEFAULTS, **packet.fields}, self)
+        self.seen = Seen({**DEFAULTS, **packet.fields}, topology, self.tracked)
         self.connection, self.reply = connection, reply
         self.is_first = connection is None
         self.state: str | None = None
         self.steps: list[Step] = []
         self.loopback = False
+        self.confirmed = False
         self.bridged = False
 
     def run(self) -> Trace:
@@ -99,8 +74,7 @@ class _Walk:
         except _Ended as e:
             outcome = e.outcome
         asked = tuple(self.decisions.asked)
-        arrived = outcome.kind in ("forwarded", "sent", "delivered-local")
-        known = self.connection if arrived or not self.is_first else None
+        known = self.connection if self.confirmed or not self.is_first else None
         return Trace(self.asked, tuple(self.steps), outcome, known, self.state, self.reply, asked)
 
     def _end(
@@ -127,6 +101,10 @@ class _Walk:
         if f["dst"] != before and came_in in topology.bridges and filtered:
             self.bridged = bool(route and route.interface == came_in and not topology.is_local(f["dst"]))
         if self.bridged and not topology.is_local(f["dst"]):
+            if f["dst"] != before and self._own_port(f["dst"]):
+                self._end(
+                    "dropped", "other"
+                )  # a bridge sends nothing back by the port it came from, but in hairpin mode
             f["oif"] = came_in
             self._hook("FORWARD")
             f["iif"] = ""
@@ -141,6 +119,12 @@ class _Walk:
         if topology.address_type(before) in ("BROADCAST", "MULTICAST"):
             self._end("dropped", "other")  # ip_forward takes only what was sent to this host alone
         self._forward(came_in)
+
+    def _own_port(self, address: Address) -> bool:
+        """Whether ``address`` lies behind the bridge port that the packet came in by, and the port has no hairpin mode."""
+        port = self.seen.fields["physin"]
+        owner = self.topology.endpoint_at(address)
+        return owner is not None and owner.port == port and not self.topology.ports.get(port, ("", False))[1]
 
     def _deliver(self, interface: str) -> None:
         self.seen.fields["oif"] = ""
@@ -199,6 +183,8 @@ class _Walk:
                 self._nat(hook)
             elif self._has(table, hook):
                 self._filter(table, hook)
+        if hook in ("INPUT", "POSTROUTING"):
+            self.confirmed = True  # the last hook of the way: conntrack keeps the connection (nf_confirm)
 
     def _has(self, table: str, hook: str) -> bool:
         found = self.ruleset.tables.get(table)
@@ -222,7 +208,9 @@ class _Walk:
         if self.state == "UNTRACKED":
             return
         given = self.seen.fields.get("ctstate")
-        self.state = given or ("ESTABLISHED" if self.connection else new_state(self.seen))
+        self.state = given or (
+            self.connection.state(self.seen, self.reply) if self.connection else new_state(self.seen)
+        )
         self.tuple = tuple_of(self.seen)
 
     def tracked(self, name: str) -> Any:
@@ -246,16 +234,22 @@ class _Walk:
             return
         manip = MANIP[hook]
         if not self.is_first:
-            self._known_nat(hook, manip)
+            self._known_nat(manip)
             return
         if self.state != "NEW":
             return
         target = self._filter("nat", hook) if self._has("nat", hook) else None
         if isinstance(target, NatTarget):
             self._rewrite(target, manip)
-        self.connection = Connection(self.tuple, tuple_of(self.seen).reversed())
+        f = self.seen.fields
+        if hook == "OUTPUT" and f["src"].number >> 24 == 127 and self.topology.family == 4 and self._way_out() != "lo":
+            if not setting(self.topology, "route_localnet", self._way_out()):
+                f["dst"], f["dport"] = self.tuple.dst, self.tuple.dport
+                self._end("dropped", "martian")  # ip_route_me_harder: loopback's address may not leave
+        by_syn = self.seen.fields["proto"] == "tcp" and "SYN" in self.seen.fields.get("flags", ())
+        self.connection = Connection(self.tuple, tuple_of(self.seen).reversed(), by_syn=by_syn)
 
-    def _known_nat(self, hook: str, manip: str) -> None:
+    def _known_nat(self, manip: str) -> None:
         """A later packet of a connection: what the first one's rules decided is put in, or undone, without asking them."""
         assert self.connection is not None
         address, port = (

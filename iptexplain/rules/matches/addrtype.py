@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from iptexplain.errors import OptionError
 from iptexplain.rules.answer import Answer, Packet
@@ -88,8 +88,12 @@ class Addrtype(Match):
         if setting.option.kind is None:
             return Answer.YES
         answer = super().holds(setting, packet)
-        if answer is Answer.UNKNOWN or not self._limited(packet):
+        interface = self._limit(packet)
+        if answer is Answer.UNKNOWN or interface == "":
             return answer
+        there = packet.field(f"{setting.option.field}@{interface}")
+        if there is not Answer.UNKNOWN:
+            return Answer.of(setting.option.kind.contains(setting.value, there) != setting.inverted)
         actual = packet.field(setting.option.field or "")
         others = {"UNREACHABLE"} if setting.value.family == 6 else set()
         if actual != "MULTICAST":
@@ -98,9 +102,9 @@ class Addrtype(Match):
         same = all(Answer.of(contains(setting.value, o) != setting.inverted) is answer for o in others)
         return answer if same else Answer.UNKNOWN
 
-    def _limited(self, packet: Packet) -> bool:
-        """Whether only one interface's addresses count; a packet without such an interface is not limited."""
-        return any(
-            self.get(key) is not None and packet.field(field) != ""
-            for key, field in (("limit_iface_in", "iif"), ("limit_iface_out", "oif"))
-        )
+    def _limit(self, packet: Packet) -> Any:
+        """The one interface whose addresses count; "" when all count, as for a packet without such an interface."""
+        for key, field in (("limit_iface_in", "iif"), ("limit_iface_out", "oif")):
+            if self.get(key) is not None:
+                return packet.field(field)
+        return ""

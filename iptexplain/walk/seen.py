@@ -1,0 +1,39 @@
+"""A packet as the rules see it while it is on its way: what the walk knows of it is answered when a rule asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from iptexplain.host.topology import Topology
+from iptexplain.rules.answer import Answer
+from iptexplain.walk.packet import Packet
+
+
+class Seen(Packet):
+    """``topology`` answers for addresses and sets, ``tracked`` for the fields of the packet's connection."""
+
+    __slots__ = ("topology", "tracked")
+
+    def __init__(self, fields: dict[str, Any], topology: Topology, tracked: Callable[[str], Any]) -> None:
+        super().__init__(fields)
+        self.topology, self.tracked = topology, tracked
+
+    def field(self, name: str) -> Any:
+        if name in self.fields:
+            return self.fields[name]
+        if name.startswith("ct"):
+            return self.tracked(name)
+        if name.startswith("set:"):
+            _, title, sides = name.split(":", 2)
+            member = self.topology.ipsets.contains(title, sides.split(","), self.fields)
+            return Answer.UNKNOWN if member is None else member
+        if name == "pkttype":
+            kind = self.topology.address_type(self.fields["dst"]).lower()
+            return kind if kind in ("broadcast", "multicast") else "unicast"
+        kind, _, interface = name.partition("@")
+        if kind in ("src_type", "dst_type"):
+            address = self.fields[kind[:3]]
+            found = self.topology.type_at(address, interface) if interface else self.topology.address_type(address)
+            return found or Answer.UNKNOWN
+        return super().field(name)
