@@ -9,6 +9,9 @@ from iptexplain.host.ipsets import IpSets
 from iptexplain.rules.addresses import BITS, Address, Network, to_address, to_network
 from iptexplain.rules.values import Family
 
+LINK_LOCAL = 0xFE80 >> 6
+"""The first ten bits of fe80::/10."""
+
 
 class HostAddress(NamedTuple):
     """An address of the host with its network, on an interface."""
@@ -117,11 +120,13 @@ class Topology:
     def masquerade_address(self, address: Address, interface: str) -> Address | None:
         """What MASQUERADE puts in: of the interface's addresses the one nearest to the next hop (inet_select_addr).
 
-        Loopback's own address is of the host alone: then another interface's first address is taken.
+        127.0.0.1 is of the host alone: then another interface's first address is taken. In IPv6 ::1 is taken on lo.
         """
         route = self.route(address)
         hop = route.gateway if route and route.gateway else address
-        worldwide = [a for a in self.addresses if not self._is_loopback(a.address)]
+        worldwide = [a for a in self.addresses if self.family == 6 or not self._is_loopback(a.address)]
+        if self.family == 6 and address.number >> 118 != LINK_LOCAL:
+            worldwide = [a for a in worldwide if a.address.number >> 118 != LINK_LOCAL]
         mine = [a for a in worldwide if a.interface == interface]
         near = [a for a in mine if a.network.covers(hop)]
         return next((a.address for a in [*near, *mine, *worldwide]), None)

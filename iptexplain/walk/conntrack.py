@@ -32,6 +32,21 @@ class Connection(NamedTuple):
     by_syn: bool = False
     """Whether it is a TCP connection whose first packet was a SYN."""
 
+    assured: bool = False
+    mark: int = 0
+    known: bool = False
+    """Whether it was confirmed before the packet that is on its way now."""
+
+    def met_by(self, packet: Packet, reply: bool) -> Connection:
+        """The connection as a later packet finds it, after conntrack has looked at the packet.
+
+        TCP is assured when a plain ACK follows an answer (nf_conntrack_proto_tcp.c).
+        """
+        flags = packet.fields.get("flags", frozenset())
+        plain = "ACK" in flags and not {"SYN", "FIN", "RST"} & flags
+        assured = self.assured or (self.original.proto == "tcp" and self.seen_reply and plain)
+        return self._replace(assured=assured, seen_reply=self.seen_reply or reply, known=True)
+
     def state(self, packet: Packet, reply: bool) -> str:
         """The state of a later packet (resolve_normal_ct; the TCP table in nf_conntrack_proto_tcp.c).
 
@@ -54,7 +69,13 @@ class Connection(NamedTuple):
     @property
     def status(self) -> str:
         """The names of ctstatus that hold, as a comma list."""
-        names = [("SEEN_REPLY", self.seen_reply), ("SNAT", self.is_snat), ("DNAT", self.is_dnat)]
+        names = [
+            ("SEEN_REPLY", self.seen_reply),
+            ("ASSURED", self.assured),
+            ("CONFIRMED", self.known),
+            ("SNAT", self.is_snat),
+            ("DNAT", self.is_dnat),
+        ]
         return ",".join(n for n, holds in names if holds) or "NONE"
 
     def destination(self, reply: bool) -> tuple[Address, int | None]:

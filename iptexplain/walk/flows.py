@@ -21,8 +21,8 @@ class Flows:
     def __init__(self, ruleset: Ruleset, topology: Topology) -> None:
         self.ruleset, self.topology = ruleset, topology
         self.traces: list[Trace] = []
-        self.answered: set[Tuple] = set()
-        """The connections, by their first packet, of which conntrack has seen an answer, dropped later or not."""
+        self.known: dict[Tuple, Connection] = {}
+        """The connections by their first packet, as they stand after the last packet."""
 
     def trace(self, packet: dict[str, Any]) -> Trace:
         """One packet as design section 6 of the JSON writes it; raises OptionError for what it cannot be."""
@@ -37,15 +37,19 @@ class Flows:
         if missing:
             raise OptionError(f"a packet needs {', '.join(missing)}")
         connection, reply = self._connection(packet)
-        if connection and packet.get("icmp_error"):
+        about = connection is not None and bool(packet.get("icmp_error"))
+        if connection and about:
             typed = typed.with_fields(ctstate="RELATED")
+        elif connection:
+            connection = connection.met_by(typed, reply)
         answer = trace(self.ruleset, self.topology, typed, connection, reply)
         self.traces.append(answer)
-        if answer.reply and answer.connection and answer.state == "ESTABLISHED":
-            self.answered.add(answer.connection.original)
+        if answer.connection and answer.state not in ("INVALID", "UNTRACKED"):
+            self.known[answer.connection.original] = answer.connection
         return answer
 
     def _connection(self, packet: dict[str, Any]) -> tuple[Connection | None, bool]:
+        """The connection that a packet belongs to as it stands now, and whether the packet goes its other way."""
         after = packet.get("after")
         if after is None:
             return None, False
@@ -53,7 +57,6 @@ class Flows:
             raise OptionError(f"after: there is no earlier packet {after}")
         earlier = self.traces[after]
         reply = (packet.get("dir", "reply") == "reply") != earlier.reply
-        connection = earlier.connection
-        if connection is None:
+        if earlier.connection is None:
             return None, False
-        return connection._replace(seen_reply=reply or connection.original in self.answered), reply
+        return self.known.get(earlier.connection.original, earlier.connection), reply

@@ -61,6 +61,8 @@ class _Walk:
         self.asked = packet
         self.seen = Seen({**DEFAULTS, **packet.fields}, topology, self.tracked)
         self.connection, self.reply = connection, reply
+        if connection:
+            self.seen.fields["connmark"] = connection.mark
         self.is_first = connection is None
         self.state: str | None = None
         self.steps: list[Step] = []
@@ -75,6 +77,8 @@ class _Walk:
             outcome = e.outcome
         asked = tuple(self.decisions.asked)
         known = self.connection if self.confirmed or not self.is_first else None
+        if known:
+            known = known._replace(mark=self.seen.fields["connmark"])
         return Trace(self.asked, tuple(self.steps), outcome, known, self.state, self.reply, asked)
 
     def _end(
@@ -93,6 +97,8 @@ class _Walk:
         self.bridged = came_in in topology.bridges and sent_to != "host" and (near or sent_to is not None)
         call = "net.bridge.bridge-nf-call-iptables" if topology.family == 4 else "net.bridge.bridge-nf-call-ip6tables"
         filtered = bool(topology.sysctl(call, 1))
+        if not filtered:
+            f["physin"] = ""
         if self.bridged and not filtered:
             self._end("forwarded", None, came_in)
         before = f["dst"]
@@ -101,6 +107,8 @@ class _Walk:
         if f["dst"] != before and came_in in topology.bridges and filtered:
             self.bridged = bool(route and route.interface == came_in and not topology.is_local(f["dst"]))
         if self.bridged and not topology.is_local(f["dst"]):
+            if f["dst"] != before and topology.endpoints and topology.endpoint_at(f["dst"]) is None:
+                self._end("dropped", "neighbour")
             if f["dst"] != before and self._own_port(f["dst"]):
                 self._end(
                     "dropped", "other"
