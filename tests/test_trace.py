@@ -178,3 +178,9 @@ def test_what_routing_refuses(fields: dict[str, str], sysctls: dict[str, int], r
     packet = Packet({"iif": "eth0", "proto": "tcp", "sport": 1, "dport": 22, **ends})
     outcome = trace(situation.ruleset, situation.topology, packet).outcome
     assert outcome.by == reason
+
+
+def test_ports_of_a_connection_without_ports_are_unknown() -> None:
+    situation = small("-A INPUT -p icmp -m conntrack --ctorigdstport 80 -j DROP\n")
+    answer = situation.probe(situation.end("internet"), situation.end("host"), "icmp", icmp_id=None)
+    assert answer.outcome.kind == "unknown"

@@ -120,11 +120,14 @@ class Topology:
     def masquerade_address(self, address: Address, interface: str) -> Address | None:
         """What MASQUERADE puts in: of the interface's addresses the one nearest to the next hop (inet_select_addr).
 
-        127.0.0.1 is of the host alone: then another interface's first address is taken. In IPv6 ::1 is taken on lo.
+        127.0.0.1 is of the host alone: then another interface's first address is taken. In IPv6 an own address answers itself
+        (rule 1 of ipv6_dev_get_saddr).
         """
         route = self.route(address)
         hop = route.gateway if route and route.gateway else address
-        worldwide = [a for a in self.addresses if self.family == 6 or not self._is_loopback(a.address)]
+        if self.family == 6 and self.is_local(address):
+            return address
+        worldwide = [a for a in self.addresses if not self._is_loopback(a.address)]
         if self.family == 6 and address.number >> 118 != LINK_LOCAL:
             worldwide = [a for a in worldwide if a.address.number >> 118 != LINK_LOCAL]
         mine = [a for a in worldwide if a.interface == interface]

@@ -78,6 +78,15 @@ class Connection(NamedTuple):
         ]
         return ",".join(n for n, holds in names if holds) or "NONE"
 
+    def field(self, name: str) -> Any:
+        """A field that -m conntrack asks for, such as ``ctorigdstport``; None where this protocol has none."""
+        if name == "ctstatus":
+            return self.status
+        if name == "ctproto":
+            return self.original.proto
+        side = self.original if name.startswith("ctorig") else self.reply
+        return getattr(side, {"src": "src", "dst": "dst", "srcport": "sport", "dstport": "dport"}[name[6:]])
+
     def destination(self, reply: bool) -> tuple[Address, int | None]:
         """Where a packet of this direction really goes: put in before routing."""
         back = self.original if reply else self.reply

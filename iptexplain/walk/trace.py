@@ -6,6 +6,7 @@ from typing import Any
 
 from iptexplain.host.topology import Topology
 from iptexplain.rules.addresses import Address
+from iptexplain.rules.answer import Answer
 from iptexplain.rules.extension import Target
 from iptexplain.rules.model import Place, Ruleset
 from iptexplain.rules.nat import NatTarget
@@ -228,12 +229,8 @@ class _Walk:
         if name == "ctdir":
             return "REPLY" if self.reply else "ORIGINAL"
         connection = self.connection or Connection(self.tuple, self.tuple.reversed())
-        if name == "ctstatus":
-            return connection.status
-        if name == "ctproto":
-            return connection.original.proto
-        side = connection.original if name.startswith("ctorig") else connection.reply
-        return getattr(side, {"src": "src", "dst": "dst", "srcport": "sport", "dstport": "dport"}[name[6:]])
+        value = connection.field(name)
+        return Answer.UNKNOWN if value is None else value
 
     # -- NAT
 
