@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 from iptexplain.explain.situation import Situation, decider, verdict
 from iptexplain.explain.words import environment
-from iptexplain.host.endpoints import End
+from iptexplain.host.endpoints import End, somebody_on
 from iptexplain.host.topology import Assumption
 from iptexplain.recognise.docker_network import Network
-from iptexplain.rules.addresses import BITS, Address
 from iptexplain.rules.model import Place
 from iptexplain.walk.outcome import Trace
 
@@ -27,23 +26,8 @@ class Reach(NamedTuple):
 
 def sides(situation: Situation) -> dict[str, End]:
     """The networks by bridge, then ``host`` and ``outside``, each with somebody who stands for it."""
-    found = {n.bridge: end for n in situation.docker.networks if (end := somebody(situation, n.bridge))}
+    found = {n.bridge: end for n in situation.docker.networks if (end := somebody_on(n.bridge, situation.topology))}
     return {**found, "host": situation.end("host"), "outside": situation.end("internet")}
-
-
-def somebody(situation: Situation, bridge: str, other_than: Address | None = None) -> End | None:
-    """A container on a bridge: a known one, else the highest address of the subnet that is free."""
-    topology = situation.topology
-    names = [e.name for e in topology.endpoints]
-    for endpoint in sorted(topology.endpoints, key=lambda e: names.count(e.name)):
-        if endpoint.interface == bridge and endpoint.addresses and endpoint.addresses[0] != other_than:
-            return End(endpoint.addresses[0], bridge, None, endpoint.name)
-    own = next((a for a in topology.addresses if a.interface == bridge), None)
-    if own is None or own.network.is_host:
-        return None
-    top = own.network.number | own.network.mask ^ (1 << BITS[own.network.family]) - 1
-    free = (Address(own.network.family, top - n) for n in (1, 2))
-    return next((End(a, bridge, None, None) for a in free if a not in (other_than, own.address)), None)
 
 
 def reach(situation: Situation) -> list[Reach]:
@@ -59,10 +43,10 @@ def reach(situation: Situation) -> list[Reach]:
 
 def within(situation: Situation, network: Network) -> Trace | None:
     """The way between two containers of one network."""
-    one = somebody(situation, network.bridge)
+    one = somebody_on(network.bridge, situation.topology)
     if one is None:
         return None
-    other = somebody(situation, network.bridge, other_than=one.address)
+    other = somebody_on(network.bridge, situation.topology, other_than=one.address)
     if other is None or other.address == one.address:
         return None
     return situation.probe(one, other, mac_dst="peer")

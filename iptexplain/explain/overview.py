@@ -40,7 +40,6 @@ def overview(situation: Situation, verbose: bool = False) -> dict[str, Any]:
         "port_list": ports,
         "warnings": [warning(place, port) for place, port in misled(situation)],
         "host": host_facts(situation),
-        "forward": policy(situation, "FORWARD"),
         "foreign": foreign_chains(situation),
         "chains": [chain_view(situation, t, c) for t in ruleset.tables.values() for c in t.chains.values()]
         if verbose
@@ -59,7 +58,6 @@ LINED = (
     "isolation-entering",
     "jump-user",
     "jump-published-out",
-    "skip-dnat",
 )
 """Roles whose lines the documents name together."""
 
@@ -99,12 +97,6 @@ def network_facts(situation: Situation) -> dict[str, Any]:
 
 def _published(docker: Docker, accept: Found) -> bool:
     return any(accept in port.accepts for port in docker.ports)
-
-
-def policy(situation: Situation, chain: str) -> Place | None:
-    """The place of a base chain's policy in filter."""
-    found = situation.ruleset.chain("filter", chain)
-    return Place("filter", chain, "policy", found.line) if found else None
 
 
 def host_facts(situation: Situation) -> dict[str, Any]:

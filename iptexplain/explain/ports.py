@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from iptexplain.explain.networks import place_json, reason, somebody
+from iptexplain.explain.networks import place_json, reason
 from iptexplain.explain.situation import ARRIVED, Situation, decider
-from iptexplain.host.endpoints import End
+from iptexplain.host.endpoints import End, somebody_on
 from iptexplain.recognise.docker_port import Port
 from iptexplain.rules.addresses import to_address
 from iptexplain.rules.model import Place
@@ -109,11 +109,11 @@ def _flows(situation: Situation, port: Port) -> dict[str, Flow]:
     if port.is_loopback:
         asked["neighbour"] = (outside, loopback._replace(port=port.host_port))
     for network in situation.docker.networks:
-        stranger = somebody(situation, network.bridge) if network.bridge != port.bridge else None
+        stranger = somebody_on(network.bridge, situation.topology) if network.bridge != port.bridge else None
         if stranger and not port.is_loopback:
             asked[f"{NETWORK}{network.bridge}"] = (stranger, target)
     if port.bridge and not port.is_loopback:
-        other = somebody(situation, port.bridge, other_than=container.address)
+        other = somebody_on(port.bridge, situation.topology, other_than=container.address)
         if other:
             asked["same network"] = (other, target)
     asked["direct"] = (outside, container)

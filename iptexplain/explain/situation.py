@@ -75,10 +75,6 @@ class Situation:
                 return endpoint.name
         return None
 
-    def network_name(self, bridge: str | None) -> str | None:
-        network = self.docker.network(bridge)
-        return network.name if network else None
-
     def gateway(self, bridge: str | None) -> Address | None:
         """The host's own address on a bridge."""
         return next((a.address for a in self.topology.addresses if a.interface == bridge), None)

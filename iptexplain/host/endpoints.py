@@ -7,7 +7,7 @@ from typing import NamedTuple
 from iptexplain.errors import OptionError, UsageError
 from iptexplain.host.infer import EXAMPLE_OUTSIDE
 from iptexplain.host.topology import Assumption, Topology
-from iptexplain.rules.addresses import BITS, Address, Network, to_address
+from iptexplain.rules.addresses import BITS, Address, to_address
 from iptexplain.rules.values import to_port
 
 
@@ -58,8 +58,9 @@ def resolve(text: str, topology: Topology, bridges: dict[str, str]) -> End:
             return End(endpoint.addresses[0], endpoint.interface, port, name)
     bridge = bridges.get(name, name)
     subnet = next((a for a in topology.addresses if a.interface == bridge), None)
-    if subnet and bridge in topology.bridges:
-        return _somebody_on(bridge, subnet.address, subnet.network, topology, port)
+    stranger = somebody_on(bridge, topology) if bridge in topology.bridges else None
+    if stranger:
+        return stranger._replace(port=port)
     if subnet:
         outside = _outside(topology, port)
         return outside._replace(interface=bridge)
@@ -104,13 +105,19 @@ def _outside(topology: Topology, port: int | None) -> End:
     return End(example, route.interface, port, "internet", (note,))
 
 
-def _somebody_on(bridge: str, gateway: Address, network: Network, topology: Topology, port: int | None) -> End:
-    """A container of a network: one that is known, else the highest address of the subnet."""
+def somebody_on(bridge: str, topology: Topology, other_than: Address | None = None) -> End | None:
+    """A container of a network: one that is known, best one of this network alone, else a high address of the subnet."""
     names = [e.name for e in topology.endpoints]
-    here = [e for e in topology.endpoints if e.interface == bridge and e.addresses]
+    here = [e for e in topology.endpoints if e.interface == bridge and e.addresses and e.addresses[0] != other_than]
     known = min(here, key=lambda e: names.count(e.name), default=None)
     if known:
-        return End(known.addresses[0], bridge, port, known.name)
-    last = (network.number | network.mask ^ (1 << BITS[network.family]) - 1) - 1
-    address = Address(network.family, last)
-    return End(address, bridge, port, None, (Assumption("somebody", {"address": str(address), "bridge": bridge}),))
+        return End(known.addresses[0], bridge, None, known.name)
+    own = next((a for a in topology.addresses if a.interface == bridge), None)
+    if own is None or own.network.is_host:
+        return None
+    top = own.network.number | own.network.mask ^ (1 << BITS[own.network.family]) - 1
+    free = (Address(own.network.family, top - n) for n in (1, 2))
+    address = next((a for a in free if a not in (other_than, own.address)), None)
+    if address is None:
+        return None
+    return End(address, bridge, None, None, (Assumption("somebody", {"address": str(address), "bridge": bridge}),))

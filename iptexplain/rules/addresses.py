@@ -42,10 +42,6 @@ class Network(NamedTuple):
         return None if host & host + 1 else BITS[self.family] - host.bit_length()
 
     @property
-    def is_any(self) -> bool:
-        return self.mask == 0
-
-    @property
     def is_host(self) -> bool:
         return self.prefix == BITS[self.family]
 

@@ -25,11 +25,6 @@ class NatRange(NamedTuple):
     base: int | None = None
     """The port from which a shifted range is counted (``/BASE``, DNAT)."""
 
-    @property
-    def is_single(self) -> bool:
-        """Whether there is just one address and one port (or none) to choose from."""
-        return self.first == self.last and (self.ports is None or self.ports.low == self.ports.high)
-
 
 class NatRangeKind(Kind):
     """The value of --to-source and --to-destination; IPv6 addresses stand in brackets when a port follows."""

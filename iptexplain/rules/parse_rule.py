@@ -34,7 +34,6 @@ class ParsedRule:
         self.clauses: list[Loaded] = []
         self.target_clause: Loaded | None = None
         self.verdict: Target | None = None
-        self.verdict_word: Word | None = None
         self.basic = Loaded(Parameters, "", Word("", 0, ""))
         self.lists: dict[str, list[Setting]] = {}
         self.counters: Counters | None = None
@@ -171,7 +170,6 @@ class ParsedRule:
             raise RuleError("a rule has one target only", word)
         name = self._next(word, "a target")
         goto = word.text in ("-g", "--goto")
-        self.verdict_word = name
         known = self.chains is not None and name.text in self.chains
         kind = None if goto or known else find_target(name.text)
         if name.text in VERDICTS and not goto:

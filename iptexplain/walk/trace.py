@@ -108,12 +108,8 @@ class _Walk:
         if f["dst"] != before and came_in in topology.bridges and filtered:
             self.bridged = bool(route and route.interface == came_in and not topology.is_local(f["dst"]))
         if self.bridged and not topology.is_local(f["dst"]):
-            if f["dst"] != before and topology.endpoints and topology.endpoint_at(f["dst"]) is None:
-                self._end("dropped", "neighbour")
-            if f["dst"] != before and self._own_port(f["dst"]):
-                self._end(
-                    "dropped", "other"
-                )  # a bridge sends nothing back by the port it came from, but in hairpin mode
+            if f["dst"] != before:
+                self._send_back(f["dst"])
             f["oif"] = came_in
             self._hook("FORWARD")
             f["iif"] = ""
@@ -129,11 +125,15 @@ class _Walk:
             self._end("dropped", "other")  # ip_forward takes only what was sent to this host alone
         self._forward(came_in)
 
-    def _own_port(self, address: Address) -> bool:
-        """Whether ``address`` lies behind the bridge port that the packet came in by, and the port has no hairpin mode."""
+    def _send_back(self, address: Address) -> None:
+        """A packet that was rewritten to ``address`` on the bridge it came from: nobody may have that address, and a
+        bridge sends nothing out by the port it came in by, but in hairpin mode."""
         port = self.seen.fields["physin"]
         owner = self.topology.endpoint_at(address)
-        return owner is not None and owner.port == port and not self.topology.ports.get(port, ("", False))[1]
+        if owner is None and self.topology.known_addresses and self.topology.endpoints:
+            self._end("dropped", "neighbour")
+        if owner and owner.port == port and not self.topology.ports.get(port, ("", False))[1]:
+            self._end("dropped", "other")
 
     def _deliver(self, interface: str) -> None:
         self.seen.fields["oif"] = ""
