@@ -103,3 +103,10 @@ def test_nothing_of_a_dump_reaches_the_terminal_unescaped() -> None:
     assert trace.exit_code == 0 and "\x1b" not in trace.output
     broken = CliRunner().invoke(program, ["explain"], input=dump.replace("COMMIT", "-A \x1b[31m -j DROP"))
     assert broken.exit_code == 3 and "\x1b" not in broken.output
+
+
+def test_a_network_whose_subnet_no_rule_tells_is_not_guessed_about() -> None:
+    dump = "*filter\n:DOCKER - [0:0]\n-A FORWARD -o docker0 -j DOCKER\nCOMMIT\n"
+    shown = CliRunner().invoke(program, ["networks"], input=dump).output
+    assert "cannot be told without its subnet" in shown
+    assert "No rule hides" not in shown and "not known" in shown

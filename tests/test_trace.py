@@ -184,3 +184,17 @@ def test_ports_of_a_connection_without_ports_are_unknown() -> None:
     situation = small("-A INPUT -p icmp -m conntrack --ctorigdstport 80 -j DROP\n")
     answer = situation.probe(situation.end("internet"), situation.end("host"), "icmp", icmp_id=None)
     assert answer.outcome.kind == "unknown"
+
+
+@pytest.mark.parametrize(("known", "kind"), [(True, "dropped"), (False, "forwarded")])
+def test_a_missing_neighbour_is_one_only_where_a_snapshot_lists_them(known: bool, kind: str) -> None:
+    """A dump names some containers; that another one is not named does not mean that it is not there."""
+    dump = (
+        "*nat\n-A PREROUTING -p tcp -j DNAT --to-destination 172.17.0.9\n"
+        "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE\nCOMMIT\n"
+        "*filter\n-A FORWARD -d 172.17.0.2/32 -i docker0 -o docker0 -j ACCEPT\nCOMMIT\n"
+    )
+    situation = Situation(read_snapshot(dump, "small"), 4)
+    situation.topology.known_addresses = known
+    answer = situation.probe(situation.end("172.17.0.2"), situation.end("internet:80"))
+    assert answer.outcome.kind == kind
