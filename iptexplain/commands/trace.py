@@ -9,15 +9,12 @@ import click
 
 from iptexplain.commands._io import DUMP, dump_argument, output_options, read, read_text, show
 from iptexplain.errors import OptionError, UsageError
-from iptexplain.explain.situation import ARRIVED, UNPUBLISHED, Situation
+from iptexplain.explain.question import Asker
+from iptexplain.explain.situation import ARRIVED, Situation
 from iptexplain.explain.way import trace_facts, trace_json
-from iptexplain.host.endpoints import End, split_port
 from iptexplain.host.snapshot import Snapshot
-from iptexplain.host.topology import Assumption
 from iptexplain.rules.values import Family
 from iptexplain.walk.flows import Flows
-from iptexplain.walk.outcome import Trace
-from iptexplain.walk.packet import read_fields
 
 STATES = ("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
 FIELDS = {
@@ -98,7 +95,7 @@ def command(
     if packets:
         kinds = _stream(snapshot, packets)
     else:
-        situation, way, notes = _one(snapshot, source, target, given, ipv6)
+        situation, way, notes = Asker(snapshot).ask(source, target, given, ipv6)
         kinds = {way.outcome.kind}
         if output == "json":
             click.echo(json.dumps(trace_json(situation, way, notes), indent=2))
@@ -108,51 +105,6 @@ def command(
         ctx.exit(4)
     if exit_code and not kinds <= set(ARRIVED):
         ctx.exit(1)
-
-
-def _one(
-    snapshot: Snapshot, source: str | None, target: str | None, given: dict[str, str], ipv6: bool
-) -> tuple[Situation, Trace, tuple[Assumption, ...]]:
-    """The packet that the ends and the fields describe, traced."""
-    if not (source or "src" in given) or not (target or "dst" in given):
-        raise UsageError("say who sends and who is to get it: --from END --to END (or -s and -d with -i)")
-    situation = Situation(snapshot, _family(snapshot, source, target, given, ipv6))
-    try:
-        typed = read_fields(given)
-    except OptionError as e:
-        raise UsageError(e.message) from None
-    start = situation.end(source or given["src"])
-    finish = situation.end(target or given["dst"])
-    start = start._replace(
-        address=typed.pop("src", start.address),
-        interface=typed.pop("iif", start.interface),
-        port=typed.pop("sport", start.port),
-    )
-    finish = finish._replace(address=typed.pop("dst", finish.address), port=typed.pop("dport", finish.port))
-    proto = typed.pop("proto", "tcp")
-    start = _same_bridge(situation, start, finish)
-    way = situation.probe(start, finish, proto, **typed)
-    notes = [*start.assumptions, *finish.assumptions]
-    if finish.port is None and proto in ("tcp", "udp", "sctp"):
-        notes.append(Assumption("port", {"port": UNPUBLISHED, "proto": proto}))
-    return situation, way, tuple(notes)
-
-
-def _same_bridge(situation: Situation, start: End, finish: End) -> End:
-    """From the host to somebody on a bridge, the kernel takes its address on that bridge as the source."""
-    if start.name == "host" and not finish.interface:
-        return start._replace(address=finish.address)
-    if start.name == "host":
-        own = situation.topology.source_for(finish.address, finish.interface)
-        return start._replace(address=own) if own else start
-    return start
-
-
-def _family(snapshot: Snapshot, source: str | None, target: str | None, given: dict[str, str], ipv6: bool) -> Family:
-    texts = [split_port(t)[0] for t in (source, target) if t] + [given.get("src", ""), given.get("dst", "")]
-    if ipv6 or any(t.count(":") > 1 for t in texts):
-        return 6
-    return 4 if 4 in snapshot.families else 6
 
 
 def _stream(snapshot: Snapshot, file: str) -> set[str]:

@@ -1,0 +1,80 @@
+"""A question about one packet: who sends, who is to get it, and what else was said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from iptexplain.errors import OptionError, UsageError
+from iptexplain.explain.situation import UNPUBLISHED, Situation
+from iptexplain.host.endpoints import End, split_port
+from iptexplain.host.snapshot import Snapshot
+from iptexplain.host.topology import Assumption
+from iptexplain.rules.values import Family
+from iptexplain.walk.outcome import Trace
+from iptexplain.walk.packet import read_fields
+
+
+class Answered(NamedTuple):
+    """The packet that a question describes, traced; ``notes``: what was taken for granted to build it."""
+
+    situation: Situation
+    way: Trace
+    notes: tuple[Assumption, ...]
+
+
+class Asker:
+    """Answers questions about one snapshot, of which each family is recognised once."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._situations: dict[Family, Situation] = {}
+
+    def situation(self, family: Family) -> Situation:
+        """Raises UsageError where no rules of this family were given."""
+        if family not in self._situations:
+            self._situations[family] = Situation(self.snapshot, family)
+        return self._situations[family]
+
+    def ask(self, source: str | None, target: str | None, given: Mapping[str, str], ipv6: bool = False) -> Answered:
+        """``source`` and ``target`` are ends as host/endpoints.py reads them; ``given``: packet fields as texts, which count more.
+
+        Raises UsageError for ends that nobody knows and fields that there are not.
+        """
+        if not (source or "src" in given) or not (target or "dst" in given):
+            raise UsageError("say who sends and who is to get it: --from END --to END (or -s and -d with -i)")
+        situation = self.situation(self._family(source, target, given, ipv6))
+        try:
+            typed = read_fields(given)
+        except OptionError as e:
+            raise UsageError(e.message) from None
+        start = situation.end(source or given["src"])
+        finish = situation.end(target or given["dst"])
+        start = start._replace(
+            address=typed.pop("src", start.address),
+            interface=typed.pop("iif", start.interface),
+            port=typed.pop("sport", start.port),
+        )
+        finish = finish._replace(address=typed.pop("dst", finish.address), port=typed.pop("dport", finish.port))
+        proto = typed.pop("proto", "tcp")
+        way = situation.probe(_same_bridge(situation, start, finish), finish, proto, **typed)
+        notes = [*start.assumptions, *finish.assumptions]
+        if finish.port is None and proto in ("tcp", "udp", "sctp"):
+            notes.append(Assumption("port", {"port": UNPUBLISHED, "proto": proto}))
+        return Answered(situation, way, tuple(notes))
+
+    def _family(self, source: str | None, target: str | None, given: Mapping[str, str], ipv6: bool) -> Family:
+        texts = [split_port(t)[0] for t in (source, target) if t] + [given.get("src", ""), given.get("dst", "")]
+        if ipv6 or any(t.count(":") > 1 for t in texts):
+            return 6
+        return 4 if 4 in self.snapshot.families else 6
+
+
+def _same_bridge(situation: Situation, start: End, finish: End) -> End:
+    """From the host to somebody on a bridge, the kernel takes its address on that bridge as the source."""
+    if start.name == "host" and not finish.interface:
+        return start._replace(address=finish.address)
+    if start.name == "host":
+        own = situation.topology.source_for(finish.address, finish.interface)
+        return start._replace(address=own) if own else start
+    return start
