@@ -13,6 +13,7 @@ import click
 
 from iptexplain.errors import DumpError, Location, ParseError, UsageError
 from iptexplain.explain.words import environment
+from iptexplain.host.assume import assume
 from iptexplain.host.snapshot import SCHEMA, Snapshot, read_snapshot
 from iptexplain.outputs.markdown import markdown
 from iptexplain.outputs.text import in_ascii, text
@@ -43,6 +44,18 @@ def output_options(function: F) -> F:
     )(function)  # fmt: skip
 
 
+def assume_option(function: F) -> F:
+    """``--assume``."""
+    return click.option(
+        "--assume",
+        "assumed",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Take for granted what no dump shows: limit=within or limit=beyond (its rate), time=yes or time=no (of any match: "
+        "whether it holds), NFQUEUE=accept or NFQUEUE=drop, a sysctl such as bridge-nf-call-iptables=0.",
+    )(function)
+
+
 def read_text(file: str) -> str:
     """The text of a file, or of standard input for ``-``; bytes that are no UTF-8 are kept (surrogateescape)."""
     if file == "-" and sys.stdin.isatty():
@@ -63,14 +76,14 @@ def read_text(file: str) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def read(file: str) -> Snapshot:
-    """The snapshot or dump in a file; lines that were passed over are named on standard error."""
+def read(file: str, assumed: tuple[str, ...] = ()) -> Snapshot:
+    """The snapshot or dump in a file, with what is ``assumed``; lines that were passed over are named on standard error."""
     snapshot = read_snapshot(read_text(file), file)
     for dump in snapshot.dumps:
         if dump.ignored:
             numbers = ", ".join(map(str, dump.ignored[:10])) + (" …" if len(dump.ignored) > 10 else "")
             click.echo(f"note: {dump.file}: not iptables-save, passed over: line {numbers}", err=True)
-    return snapshot
+    return assume(snapshot, assumed) if assumed else snapshot
 
 
 def show_json(answer: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from iptexplain.commands._io import DUMP, dump_argument, output_options, read, show, show_json
+from iptexplain.commands._io import DUMP, assume_option, dump_argument, output_options, read, show, show_json
 from iptexplain.explain.networks import merged, networks_json
 from iptexplain.explain.overview import overview
 from iptexplain.explain.situation import situations
@@ -12,13 +12,14 @@ from iptexplain.explain.situation import situations
 
 @click.command("networks", epilog=DUMP)
 @dump_argument
+@assume_option
 @output_options
-def command(dump: str, output: str, color: str) -> None:
+def command(dump: str, assumed: tuple[str, ...], output: str, color: str) -> None:
     """Show Docker's networks and who can reach whom.
 
     Each "no" names the rule that is to blame.
     """
-    found = situations(read(dump))
+    found = situations(read(dump, assumed))
     if output == "json":
         show_json(merged([networks_json(s) for s in found], found))
     else:

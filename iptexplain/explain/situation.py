@@ -14,8 +14,9 @@ from iptexplain.recognise.docker import Docker, recognise_docker
 from iptexplain.rules.addresses import Address
 from iptexplain.rules.model import Dump, Jump, Place, Ruleset
 from iptexplain.rules.values import Family
+from iptexplain.walk.conntrack import PINGS
 from iptexplain.walk.outcome import Trace
-from iptexplain.walk.packet import Packet
+from iptexplain.walk.packet import OneOf, Packet
 from iptexplain.walk.trace import trace
 
 
@@ -91,9 +92,13 @@ class Situation:
         return trace(self.ruleset, self.topology, Packet({**packet, **fields}))
 
     def answer_to(self, way: Trace) -> Trace | None:
-        """The way of the first answer to a packet that arrived; None where there is none to follow (loopback)."""
-        outcome, last = way.outcome, way.outcome.fields
-        opens = way.state == "NEW" and not way.reply and last.get("icmp_type", 8) in ECHO
+        """The way of the first answer to a packet that arrived; None where there is none to follow (loopback).
+
+        Where NAT may choose, it is the answer to the packet with the first of what there is to choose from.
+        """
+        outcome = way.outcome
+        last: dict[str, Any] = {k: v.first if isinstance(v, OneOf) else v for k, v in outcome.fields.items()}
+        opens = way.state == "NEW" and not way.reply and last.get("icmp_type", 0) in PINGS.get(last["proto"], {0: 0})
         if outcome.kind not in ARRIVED or way.connection is None or outcome.interface == "lo" or not opens:
             return None
         fields = {"src": last["dst"], "dst": last["src"], "proto": last["proto"]}
@@ -103,17 +108,10 @@ class Situation:
         if last["proto"] == "tcp":
             fields["flags"] = frozenset({"SYN", "ACK"})
         if "icmp_type" in last:
-            fields |= {
-                "icmp_type": {8: 0, 128: 129}.get(last["icmp_type"], 0),
-                "icmp_code": 0,
-                "icmp_id": last["icmp_id"],
-            }
-        known = way.connection._replace(seen_reply=True)
-        return trace(self.ruleset, self.topology, Packet(fields), known, reply=True)
+            kind = PINGS[last["proto"]][last["icmp_type"]]
+            fields |= {"icmp_type": kind, "icmp_code": 0, "icmp_id": last["icmp_id"]}
+        return trace(self.ruleset, self.topology, Packet(fields), way.connection, reply=True)
 
-
-ECHO = {8: 0, 128: 129}
-"""ICMP and ICMPv6: the type of a ping and of its answer."""
 
 UNPUBLISHED = 61234
 """A port that nobody publishes, for the question who reaches a network at all."""

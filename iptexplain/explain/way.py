@@ -6,12 +6,17 @@ from typing import Any, NamedTuple
 
 from iptexplain.explain.chains import purpose
 from iptexplain.explain.networks import assumption_text, place_json, reason
-from iptexplain.explain.situation import Situation, decider
+from iptexplain.explain.situation import ARRIVED, Situation, decider
 from iptexplain.explain.words import action, conditions, environment, said
+from iptexplain.host.assume import words_for
 from iptexplain.host.infer import EXAMPLE_HOST
 from iptexplain.host.topology import Assumption
+from iptexplain.rules.extension import Match
 from iptexplain.rules.model import Place
+from iptexplain.rules.nat import NatTarget
+from iptexplain.walk.decide import BRANCH_LIMIT, Unknown
 from iptexplain.walk.outcome import Outcome, Trace
+from iptexplain.walk.packet import OneOf
 
 SHOWN = ("src", "dst", "sport", "dport")
 
@@ -83,9 +88,37 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
         "proxied": any(
             (p.host_port, p.proto) == (fields.get("dport"), fields["proto"]) for p in situation.docker.ports
         ),
-        "unknowns": way.unknowns,
+        "unknowns": [_question(u) for u in sorted(way.unknowns, key=lambda u: u.place.line)],
+        "bound": BRANCH_LIMIT if way.bounded else None,
+        "told": way.told,
+        "kept_port": _kept_port(way),
         "assumptions": used,
     }
+
+
+class Question(NamedTuple):
+    """What nobody can decide: a condition, a choice that NAT has, or a program's verdict; ``assume``: how to settle it."""
+
+    place: Place
+    match: Match | None
+    chooses: bool
+    assume: tuple[str, ...]
+
+
+def _question(unknown: Unknown) -> Question:
+    about = unknown.about
+    chooses = isinstance(about, NatTarget)
+    words = () if chooses else words_for(about)[:2]
+    name = said(about.called) if about else "QUEUE"
+    return Question(unknown.place, unknown.match, chooses, tuple(f"{name}={word}" for word in words))
+
+
+def _kept_port(way: Trace) -> int | None:
+    """The source port that NAT kept beside a new source address: it does so only while no other connection has it."""
+    asked, last = way.packet.fields, way.outcome.fields
+    port: int | None = asked.get("sport")
+    kept = port is not None and last.get("sport") == port and last["src"] != asked["src"]
+    return port if kept and way.state == "NEW" and way.outcome.kind in ARRIVED else None
 
 
 def _barrier(situation: Situation, leaving: Any, entering: Any) -> Place | None:
@@ -130,7 +163,9 @@ def _relevant(situation: Situation, way: Trace) -> list[Assumption]:
     used = []
     for assumption in situation.assumptions:
         values = assumption.values
-        if assumption.name == "bridge":
+        if assumption.name == "assumed":
+            relevant = "." in values["name"] or values["name"] in way.settled
+        elif assumption.name == "bridge":
             relevant = values["bridge"] in interfaces
         elif assumption.name == "container" or assumption.name == "host_address":
             relevant = values["address"] in ends
@@ -165,22 +200,39 @@ def trace_json(situation: Situation, way: Trace, notes: tuple[Assumption, ...] =
         "ctstate": way.state,
         "ctdir": "reply" if way.reply else "original",
         "assumptions": [assumption_text(a) for a in facts["assumptions"]],
-        "steps": [
-            {
-                "table": s.place.table,
-                "chain": said(s.place.chain),
-                "rule": s.place.rule,
-                "action": said(s.action),
-                **({"to": {k: _plain(v) for k, v in s.to.items()}} if s.to else {}),
-                "line": s.place.line,
-                "text": said(situation.text(s.place)),
-                "says": f"{conditions(s.rule)}: {action(s.rule.target)}" if s.rule else f"policy {s.action}",
-            }
-            for s in way.steps
-        ],
-        "outcome": outcome_json(way.outcome),
+        "steps": _steps_json(situation, way),
+        "outcome": {**outcome_json(way.outcome), **({"bound": BRANCH_LIMIT} if way.bounded else {})},
+        "replies": [_reply_json(situation, way.told)] if way.told else [],
         "answer": outcome_json(facts["answer"].outcome) if facts["answer"] else None,
         "why": why(facts),
+    }
+
+
+def _steps_json(situation: Situation, way: Trace) -> list[dict[str, Any]]:
+    return [
+        {
+            "table": s.place.table,
+            "chain": said(s.place.chain),
+            "rule": s.place.rule,
+            "action": said(s.action),
+            **({"to": {k: _plain(v) for k, v in s.to.items()}} if s.to else {}),
+            "line": s.place.line,
+            "text": said(situation.text(s.place)),
+            "says": f"{conditions(s.rule)}: {action(s.rule.target)}" if s.rule else f"policy {s.action}",
+        }
+        for s in way.steps
+    ]
+
+
+def _reply_json(situation: Situation, told: Trace) -> dict[str, Any]:
+    """The answer that the host itself sends: the packet as it sets out, its steps and how it ends."""
+    fields = told.packet.fields
+    names = ("proto", *SHOWN, "icmp_type", "icmp_code")
+    return {
+        "type": "tcp-reset" if fields["proto"] == "tcp" else "icmp-error",
+        **{k: _plain(fields[k]) for k in names if k in fields},
+        "steps": _steps_json(situation, told),
+        "outcome": outcome_json(told.outcome),
     }
 
 
@@ -200,6 +252,8 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, OneOf):
+        return {"first": _plain(value.first), "last": _plain(value.last)}
     if value == "ipv6-icmp":
         return "icmpv6"
     if isinstance(value, frozenset):

@@ -36,6 +36,7 @@ def environment() -> jinja2.Environment:
         place=place, at=at, side=side,
         with_port=with_port, client=client,
         shell=shell,
+        assuming=assuming,
         clients=clients, count=count, sentence=sentence, sentence_start=sentence_start,
         lower_first=lower_first, size=size, duration=duration, per=per, span=span,
     )  # fmt: skip
@@ -82,6 +83,11 @@ def code(text: Any) -> str:
 def shell(text: Any) -> str:
     """A word of a command that can be pasted into a shell."""
     return shlex.quote(said(str(text)))
+
+
+def assuming(assumption: str) -> str:
+    """The option that settles what nobody can decide."""
+    return code(f"--assume {assumption}")
 
 
 def lines(numbers: Iterable[int]) -> str:

@@ -20,9 +20,17 @@ EXAMPLE_HOST: dict[Family, str] = {4: "198.18.0.1", 6: "2001:2::1"}
 EXAMPLE_OUTSIDE: dict[Family, str] = {4: "198.18.0.50", 6: "2001:2::50"}
 
 
+PLAIN_TABLES = ("local", "main", "default")
+"""The routing tables that every host asks."""
+
+
 def topology_of(snapshot: Snapshot, ruleset: Ruleset) -> Topology:
     """The topology for ``ruleset``: what the snapshot states, and for what it leaves out, what the rules say."""
     topology = from_facts(snapshot.facts, ruleset.family)
+    topology.assumed = dict(snapshot.assumed)
+    topology.assumptions = [Assumption("assumed", {"name": n, "value": v}) for n, v in snapshot.assumed.items()]
+    if any(r.get("table") not in PLAIN_TABLES for r in snapshot.facts.get("rules", [])):
+        topology.assumptions.append(Assumption("policy_routing", {}))
     routes_known = bool(topology.routes)
     if not topology.known_addresses:
         _infer_bridges(topology, ruleset)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from iptexplain.errors import DumpError, Location, OptionError, ParseError
@@ -30,6 +32,8 @@ class Snapshot(NamedTuple):
 
     dumps: tuple[Dump, ...]
     facts: dict[str, Any]
+    assumed: Mapping[str, str] = MappingProxyType({})
+    """What somebody assumed beside that (host/assume.py): sysctl, match or target → value."""
 
     def ruleset(self, family: Family) -> tuple[Dump, Ruleset] | None:
         """The ruleset of a family with the dump that it stands in."""

@@ -64,6 +64,8 @@ class Topology:
         self.sysctls: dict[str, int] = {}
         self.ipsets = IpSets("")
         self.assumptions: list[Assumption] = []
+        self.assumed: dict[str, str] = {}
+        """What somebody assumed of conditions that no dump decides: name of a match or target → the word for it."""
         self.known_addresses = False
         """Whether the snapshot lists the host's addresses: then an address that is not among them is not the host's."""
 
@@ -128,8 +130,8 @@ class Topology:
         if self.family == 6 and self.is_local(address):
             return address
         worldwide = [a for a in self.addresses if not self._is_loopback(a.address)]
-        if self.family == 6 and address.number >> 118 != LINK_LOCAL:
-            worldwide = [a for a in worldwide if a.address.number >> 118 != LINK_LOCAL]
+        if not is_link_local(address):
+            worldwide = [a for a in worldwide if not is_link_local(a.address)]
         mine = [a for a in worldwide if a.interface == interface]
         near = [a for a in mine if a.network.covers(hop)]
         return next((a.address for a in [*near, *mine, *worldwide]), None)
@@ -139,6 +141,11 @@ class Topology:
 
     def sysctl(self, name: str, default: int) -> int:
         return int(self.sysctls.get(name, default))
+
+
+def is_link_local(address: Address) -> bool:
+    """Whether it is an IPv6 address that only one link knows."""
+    return address.family == 6 and address.number >> 118 == LINK_LOCAL
 
 
 def from_facts(facts: dict[str, Any], family: Family) -> Topology:

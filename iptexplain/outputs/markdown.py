@@ -7,5 +7,5 @@ import re
 
 def markdown(document: str) -> str:
     """``document`` without runs of blank lines and trailing space."""
-    lines = [line.rstrip() for line in document.splitlines()]
+    lines = [re.sub("^ (?! )", "", line).rstrip() for line in document.splitlines()]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"

@@ -52,7 +52,7 @@ def _block(lines: list[str], width: int | None, color: bool) -> str:
         return "\n".join(lines)
     if first.lstrip().startswith("- "):
         return "\n".join(_item(item, width) for item in _items(lines))
-    return _wrap(_plain(" ".join(lines)), width, "", "")
+    return _wrap(_plain(" ".join(line.strip() for line in lines)), width, "", "")
 
 
 def _plain(words: str) -> str:

@@ -185,6 +185,11 @@ class Extension:
 
     # -- reading
 
+    @property
+    def called(self) -> str:
+        """The name by which the rule calls it."""
+        return self.name
+
     def get(self, key: str) -> Setting | None:
         """The setting of the option ``key``, or None when the rule does not give it."""
         for setting in self.settings:
@@ -250,6 +255,16 @@ class Match(Extension):
         if actual is Answer.UNKNOWN or option.kind is None:
             return Answer.UNKNOWN
         return Answer.of(option.kind.contains(value, actual) != inverted)
+
+    def within(self) -> Answer:
+        """The answer while what the match counts is within its bound; UNKNOWN: it has no such bound."""
+        return Answer.UNKNOWN
+
+    def assumed(self, word: str) -> Answer:
+        """The answer under what somebody assumes of it: yes, no, within or beyond its bound; UNKNOWN: the word says nothing."""
+        return {"yes": Answer.YES, "no": Answer.NO, "within": self.within(), "beyond": ~self.within()}.get(
+            word, Answer.UNKNOWN
+        )
 
 
 class Target(Extension):

@@ -27,6 +27,10 @@ class UnknownMatch(Match):
         super().__init__()
         self.given_name, self.raw = given_name, raw
 
+    @property
+    def called(self) -> str:
+        return self.given_name
+
     def clause(self) -> str:
         """The clause as it stands in the dump."""
         return " ".join(filter(None, (f"-m {self.given_name}" if self.given_name else "", self.raw)))
@@ -57,6 +61,10 @@ class UnknownTarget(Target):
     def __init__(self, given_name: str, raw: str) -> None:
         super().__init__()
         self.given_name, self.raw = given_name, raw
+
+    @property
+    def called(self) -> str:
+        return self.given_name
 
     def clause(self) -> str:
         """The clause as it stands in the dump."""

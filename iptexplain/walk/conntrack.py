@@ -5,22 +5,46 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from iptexplain.rules.addresses import Address
-from iptexplain.walk.packet import Packet
+from iptexplain.walk.packet import OneOf, Packet
+from iptexplain.walk.tcp import TABLE, Tcp, kind_of, meet
 
 TRACKED_PORTS = frozenset({"tcp", "udp", "udplite", "sctp", "dccp"})
 
 
+PINGS = {"icmp": {8: 0, 13: 14, 15: 16, 17: 18}, "ipv6-icmp": {128: 129, 139: 140}}
+"""Protocol → type of a question → type of its answer (nf_conntrack_proto_icmp.c, nf_conntrack_proto_icmpv6.c)."""
+
+_ANSWERS = {proto: {**pairs, **{a: q for q, a in pairs.items()}} for proto, pairs in PINGS.items()}
+
+End = tuple["Address | OneOf", "int | OneOf | None"]
+"""An address and a port, or for a ping its id."""
+
+
 class Tuple(NamedTuple):
-    """One direction of a connection. For ICMP, ``sport`` is the echo's id and ``dport`` its type and code."""
+    """One direction of a connection. For a ping ``sport`` is its id and ``dport`` its type and code, as one number."""
 
     proto: str
-    src: Address
-    dst: Address
-    sport: int | None = None
-    dport: int | None = None
+    src: Address | OneOf
+    dst: Address | OneOf
+    sport: int | OneOf | None = None
+    dport: int | OneOf | None = None
 
     def reversed(self) -> Tuple:
-        return Tuple(self.proto, self.dst, self.src, self.dport, self.sport)
+        if self.proto not in PINGS:
+            return Tuple(self.proto, self.dst, self.src, self.dport, self.sport)
+        kind, code = divmod(self.dport, 256) if isinstance(self.dport, int) else (0, 0)
+        answer = _ANSWERS[self.proto].get(kind, kind) << 8 | code
+        return Tuple(self.proto, self.dst, self.src, self.sport, answer)
+
+    @property
+    def origin(self) -> End:
+        """The end that NAT of the source rewrites."""
+        return self.src, self.sport
+
+    @property
+    def target(self) -> End:
+        """The end that NAT of the destination rewrites."""
+        return self.dst, self.sport if self.proto in PINGS else self.dport
 
 
 class Connection(NamedTuple):
@@ -29,42 +53,48 @@ class Connection(NamedTuple):
     original: Tuple
     reply: Tuple
     seen_reply: bool = False
-    by_syn: bool = False
-    """Whether it is a TCP connection whose first packet was a SYN."""
-
     assured: bool = False
     mark: int = 0
     known: bool = False
     """Whether it was confirmed before the packet that is on its way now."""
 
-    def met_by(self, packet: Packet, reply: bool) -> Connection:
-        """The connection as a later packet finds it, after conntrack has looked at the packet.
+    tcp: Tcp = Tcp()
+    gone: bool = False
+    """Whether conntrack forgot it with its last packet (a RST that is the first answer)."""
 
-        TCP is assured when a plain ACK follows an answer (nf_conntrack_proto_tcp.c).
+    def met_by(self, packet: Packet, reply: bool) -> tuple[str, Connection | None]:
+        """The state of a later packet, and the connection as it stands afterwards; None: the packet opens a new one.
+
+        Until an answer was seen a connection stays NEW (resolve_normal_ct). TCP is assured when an established connection
+        that both sides have used goes on (nf_conntrack_proto_tcp.c).
         """
-        flags = packet.fields.get("flags", frozenset())
-        plain = "ACK" in flags and not {"SYN", "FIN", "RST"} & flags
-        assured = self.assured or (self.original.proto == "tcp" and self.seen_reply and plain)
-        return self._replace(assured=assured, seen_reply=self.seen_reply or reply, known=True)
+        later = self._replace(known=True)
+        if self.original.proto == "tcp":
+            flags = packet.fields.get("flags", frozenset())
+            verdict, tcp = meet(self.tcp, flags, reply, self.seen_reply)
+            if verdict == "INVALID":
+                return verdict, self
+            if verdict == "REOPEN":
+                return "NEW", None
+            later = later._replace(tcp=tcp)
+            if verdict == "ok":
+                goes_on = self.tcp.state in ("SYN_RECV", "ESTABLISHED") and tcp.state == "ESTABLISHED"
+                assured = self.assured or (self.seen_reply and goes_on)
+                later = later._replace(assured=assured, gone=not self.seen_reply and "RST" in flags)
+        state = "ESTABLISHED" if reply or self.seen_reply else "NEW"
+        return state, later._replace(seen_reply=self.seen_reply or reply)
 
-    def state(self, packet: Packet, reply: bool) -> str:
-        """The state of a later packet (resolve_normal_ct; the TCP table in nf_conntrack_proto_tcp.c).
-
-        Until an answer was seen a connection stays NEW, and after its SYN the opener may send no ACK or FIN yet.
-        """
-        if reply or self.seen_reply:
-            return "ESTABLISHED"
-        flags = packet.fields.get("flags", frozenset())
-        early = self.by_syn and not {"SYN", "RST"} & flags
-        return "INVALID" if early else "NEW"
+    def closed(self) -> Connection:
+        """After a reset of the host's own (nf_ct_set_closing)."""
+        return self._replace(tcp=self.tcp._replace(state="CLOSE"))
 
     @property
     def is_dnat(self) -> bool:
-        return (self.original.dst, self.original.dport) != (self.reply.src, self.reply.sport)
+        return self.original.target != self.reply.origin
 
     @property
     def is_snat(self) -> bool:
-        return (self.original.src, self.original.sport) != (self.reply.dst, self.reply.dport)
+        return self.original.origin != self.reply.target
 
     @property
     def status(self) -> str:
@@ -87,15 +117,13 @@ class Connection(NamedTuple):
         side = self.original if name.startswith("ctorig") else self.reply
         return getattr(side, {"src": "src", "dst": "dst", "srcport": "sport", "dstport": "dport"}[name[6:]])
 
-    def destination(self, reply: bool) -> tuple[Address, int | None]:
+    def destination(self, reply: bool) -> End:
         """Where a packet of this direction really goes: put in before routing."""
-        back = self.original if reply else self.reply
-        return back.src, back.sport
+        return (self.original if reply else self.reply).origin
 
-    def source(self, reply: bool) -> tuple[Address, int | None]:
+    def source(self, reply: bool) -> End:
         """Who a packet of this direction says it is from: put in after routing."""
-        back = self.original if reply else self.reply
-        return back.dst, back.dport
+        return (self.original if reply else self.reply).target
 
 
 def tuple_of(packet: Packet) -> Tuple:
@@ -103,18 +131,40 @@ def tuple_of(packet: Packet) -> Tuple:
     f = packet.fields
     if f["proto"] in TRACKED_PORTS:
         return Tuple(f["proto"], packet.src, packet.dst, f.get("sport"), f.get("dport"))
-    return Tuple(f["proto"], packet.src, packet.dst, f.get("icmp_id"), f.get("icmp_id"))
+    if f["proto"] not in PINGS:
+        return Tuple(f["proto"], packet.src, packet.dst)
+    kind = f.get("icmp_type", min(PINGS[f["proto"]]))
+    return Tuple(f["proto"], packet.src, packet.dst, f.get("icmp_id"), kind << 8 | f.get("icmp_code", 0))
+
+
+def fits(own: Tuple, expected: Tuple) -> bool:
+    """Whether a packet's tuple is the expected one, in which NAT may have left an end open."""
+    return all(
+        wanted.covers(value) if isinstance(wanted, OneOf) else value == wanted
+        for value, wanted in zip(own, expected, strict=True)
+    )
+
+
+def new_connection(packet: Packet) -> Connection:
+    """The connection that a packet opens, before any NAT."""
+    own = tuple_of(packet)
+    opened = meet(Tcp(), packet.fields.get("flags", SYN), False, False).tcp if own.proto == "tcp" else Tcp()
+    return Connection(own, own.reversed(), tcp=opened)
+
+
+SYN = frozenset({"SYN"})
+"""The flags of a TCP packet for which nobody gave any."""
 
 
 def new_state(packet: Packet) -> str:
     """The state of a packet that belongs to no known connection (nf_conntrack_proto_tcp.c with tcp_loose, _icmp.c)."""
     f: dict[str, Any] = dict(packet.fields)
     if f["proto"] == "tcp":
-        flags = f.get("flags", frozenset({"SYN"})) - {"PSH", "URG"}
-        return "NEW" if flags in ({"SYN"}, {"ACK"}) else "INVALID"
+        kind = kind_of(f.get("flags", SYN))
+        return "INVALID" if kind is None or TABLE[False][kind]["NONE"] == "INVALID" else "NEW"
     if f["proto"] == "icmp":
-        return "NEW" if f.get("icmp_type", 8) in (8, 13, 15, 17) else "INVALID"
+        return "NEW" if f.get("icmp_type", 8) in PINGS["icmp"] else "INVALID"
     if f["proto"] == "ipv6-icmp":
         kind = f.get("icmp_type", 128)
-        return "UNTRACKED" if 130 <= kind <= 137 or kind == 143 else "NEW" if kind in (128, 139) else "INVALID"
+        return "UNTRACKED" if 130 <= kind <= 137 or kind == 143 else "NEW" if kind in PINGS["ipv6-icmp"] else "INVALID"
     return "NEW"

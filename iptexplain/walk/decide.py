@@ -1,11 +1,12 @@
-"""Forks: where a rule's answer is unknown, the walk is taken both ways."""
+"""Forks: where a rule's answer is unknown, the walk is taken both ways; where NAT may choose, each way that it may choose."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 
-from iptexplain.rules.extension import Match
+from iptexplain.rules.answer import Answer
+from iptexplain.rules.extension import Extension, Match
 from iptexplain.rules.model import Place
 
 T = TypeVar("T")
@@ -13,40 +14,76 @@ BRANCH_LIMIT = 64
 
 
 class Unknown(NamedTuple):
-    """A condition of a rule that nobody can decide, and the way that was taken at it."""
+    """A question that nobody can decide, and the way that was taken at it."""
 
     place: Place
-    match: Match | None
-    """The condition; None: what the target does."""
-    taken: bool
+    about: Extension | None
+    """The condition, or the target whose verdict or choice is meant; None: whether a program accepts the packet (QUEUE)."""
+    taken: int
+    """0 for no and 1 for yes; of a choice, its number."""
+
+    @property
+    def match(self) -> Match | None:
+        return self.about if isinstance(self.about, Match) else None
 
 
 class Decisions:
-    """The answers for one walk: ``prefix`` first, then no; every question is remembered in order."""
+    """The answers for one walk: ``prefix`` first, then 0 (no, or the first); every question is remembered in order.
 
-    def __init__(self, prefix: tuple[bool, ...] = ()) -> None:
-        self.prefix = prefix
+    ``assumed`` settles questions by the name of the match or target before they are asked.
+    """
+
+    def __init__(self, prefix: tuple[int, ...] = (), assumed: Mapping[str, str] | None = None) -> None:
+        self.prefix, self.assumed = prefix, assumed or {}
         self.asked: list[Unknown] = []
+        self.counts: list[int] = []
+        self.idle: list[Unknown] = []
+        """Questions that need no answer: their rule neither ends the packet's way nor changes the packet."""
+        self.used: set[str] = set()
+        """The assumptions that settled something."""
 
-    def decide(self, place: Place, match: Match | None) -> bool:
-        """Which way to take; the same condition at the same place is decided once."""
+    def decide(self, place: Place, about: Extension | None, idle: bool = False) -> bool:
+        """Which way to take at an unknown condition or verdict; the same one at the same place is decided once.
+
+        ``idle``: both ways lead to the same end, so the answer is no and the walk does not fork.
+        """
+        name = about.called if about else "QUEUE"
+        if name in self.assumed:
+            self.used.add(name)
+            return assumed_answer(about, self.assumed[name])
+        if idle:
+            self.idle.append(Unknown(place, about, 0))
+            return False
+        return bool(self.choose(place, about, 2))
+
+    def choose(self, place: Place, about: Extension | None, count: int) -> int:
+        """Which of ``count`` ways to take, from 0."""
         for unknown in self.asked:
-            if unknown.place == place and unknown.match == match:
+            if (unknown.place, unknown.about) == (place, about):
                 return unknown.taken
         n = len(self.asked)
-        taken = self.prefix[n] if n < len(self.prefix) else False
-        self.asked.append(Unknown(place, match, taken))
+        taken = self.prefix[n] if n < len(self.prefix) else 0
+        self.asked.append(Unknown(place, about, taken))
+        self.counts.append(count)
         return taken
 
 
-def all_ways(walk: Callable[[Decisions], T]) -> Iterator[T]:
-    """Run ``walk`` once for each combination of answers to its unknown conditions, "no" first; at most BRANCH_LIMIT times."""
-    waiting: list[tuple[bool, ...]] = [()]
-    for _ in range(BRANCH_LIMIT):
-        if not waiting:
-            return
+def assumed_answer(about: Extension | None, word: str) -> bool:
+    """Whether a condition holds (or a program accepts) under the word that somebody assumed for it."""
+    if isinstance(about, Match):
+        return about.assumed(word) is Answer.YES
+    return word in ("accept", "yes")
+
+
+def all_ways(walk: Callable[[Decisions], T], assumed: Mapping[str, str]) -> tuple[list[T], bool]:
+    """``walk`` taken once for each combination of answers, "no" first; whether BRANCH_LIMIT ended that before all were taken."""
+    waiting: list[tuple[int, ...]] = [()]
+    ways: list[T] = []
+    while waiting and len(ways) < BRANCH_LIMIT:
         prefix = waiting.pop(0)
-        decisions = Decisions(prefix)
-        yield walk(decisions)
+        decisions = Decisions(prefix, assumed)
+        ways.append(walk(decisions))
         taken = tuple(u.taken for u in decisions.asked)
-        waiting += [(*taken[:n], True) for n in range(len(prefix), len(taken))]
+        for n in range(len(prefix), len(taken)):
+            waiting += [(*taken[:n], other) for other in range(1, decisions.counts[n])]
+    return ways, bool(waiting)

@@ -7,7 +7,7 @@ from typing import Any
 from iptexplain.errors import OptionError
 from iptexplain.host.topology import Topology
 from iptexplain.rules.model import Ruleset
-from iptexplain.walk.conntrack import Connection, Tuple
+from iptexplain.walk.conntrack import Connection, Tuple, fits, tuple_of
 from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import Packet, read_fields
 from iptexplain.walk.trace import trace
@@ -16,13 +16,16 @@ ABOUT_OTHERS = ("after", "dir", "icmp_error", "inner")
 
 
 class Flows:
-    """Traces packets of one ruleset; a packet with ``after`` belongs to the connection of an earlier one."""
+    """Traces packets of one ruleset. A packet with ``after`` follows an earlier one, and meets the connections that the packets
+    of that flow have opened; flows do not know each other."""
 
     def __init__(self, ruleset: Ruleset, topology: Topology) -> None:
         self.ruleset, self.topology = ruleset, topology
         self.traces: list[Trace] = []
-        self.known: dict[Tuple, Connection] = {}
-        """The connections by their first packet, as they stand after the last packet."""
+        self._first: list[int] = []
+        """Packet → the first packet of its flow."""
+        self._known: dict[int, dict[Tuple, Connection]] = {}
+        """First packet of a flow → the flow's connections as they stand now, by their original tuple."""
 
     def trace(self, packet: dict[str, Any]) -> Trace:
         """One packet as design section 6 of the JSON writes it; raises OptionError for what it cannot be."""
@@ -36,27 +39,45 @@ class Flows:
         missing = [k for k in ("src", "dst", "proto") if k not in typed.fields]
         if missing:
             raise OptionError(f"a packet needs {', '.join(missing)}")
-        connection, reply = self._connection(packet)
-        about = connection is not None and bool(packet.get("icmp_error"))
-        if connection and about:
+        first = self._flow(packet.get("after"))
+        connection, reply = self._connection(packet, typed, first)
+        if connection and packet.get("icmp_error"):
             typed = typed.with_fields(ctstate="RELATED")
-        elif connection:
-            connection = connection.met_by(typed, reply)
         answer = trace(self.ruleset, self.topology, typed, connection, reply)
         self.traces.append(answer)
-        if answer.connection and answer.state not in ("INVALID", "UNTRACKED"):
-            self.known[answer.connection.original] = answer.connection
+        self._first.append(first)
+        known = self._known.setdefault(first, {})
+        if connection:
+            known.pop(connection.original, None)
+        if answer.connection:
+            known[answer.connection.original] = answer.connection
         return answer
 
-    def _connection(self, packet: dict[str, Any]) -> tuple[Connection | None, bool]:
-        """The connection that a packet belongs to as it stands now, and whether the packet goes its other way."""
-        after = packet.get("after")
+    def _flow(self, after: Any) -> int:
+        """The first packet of the flow that a packet belongs to: its own number when it opens one."""
         if after is None:
-            return None, False
+            return len(self.traces)
         if not isinstance(after, int) or not 0 <= after < len(self.traces):
             raise OptionError(f"after: there is no earlier packet {after}")
-        earlier = self.traces[after]
-        reply = (packet.get("dir", "reply") == "reply") != earlier.reply
-        if earlier.connection is None:
+        return self._first[after]
+
+    def _connection(self, packet: dict[str, Any], typed: Packet, first: int) -> tuple[Connection | None, bool]:
+        """The connection that a packet belongs to as it stands now, and whether the packet goes its other way.
+
+        The kernel finds it by the packet's own ends; where those are not given in full, and for an ICMP error, which is about
+        an earlier packet, it is that of the packet that it follows.
+        """
+        after, known = packet.get("after"), self._known.get(first, {})
+        if after is None:
             return None, False
-        return self.known.get(earlier.connection.original, earlier.connection), reply
+        own = tuple_of(typed)
+        if not packet.get("icmp_error") and None not in (own.sport, own.dport):
+            for connection in known.values():
+                if own == connection.original:
+                    return connection, False
+                if fits(own, connection.reply):
+                    return connection._replace(reply=own), True  # the answer shows what NAT has chosen
+            return None, False
+        earlier = self.traces[after]
+        found = known.get(earlier.connection.original) if earlier.connection else None
+        return found, bool(found) and (packet.get("dir", "reply") == "reply") != earlier.reply

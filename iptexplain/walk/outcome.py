@@ -26,23 +26,20 @@ class Outcome(NamedTuple):
     bridged: bool = False
     branches: tuple[Outcome, ...] = ()
 
-    def same_end(self, other: Outcome) -> bool:
-        return (self.kind, self.interface, self.answer, _ends(self)) == (
-            other.kind,
-            other.interface,
-            other.answer,
-            _ends(other),
-        )
+    def same_end(self, other: Outcome, but: frozenset[str] = frozenset()) -> bool:
+        """Whether both ended alike; the fields in ``but`` may differ."""
+        mine, its = ((o.kind, o.interface, o.answer, _ends(o, but)) for o in (self, other))
+        return mine == its
 
 
-def _ends(outcome: Outcome) -> Any:
+def _ends(outcome: Outcome, but: frozenset[str]) -> Any:
     if outcome.kind in ("dropped", "rejected"):
         return None
-    return tuple(outcome.fields.get(k) for k in ("src", "dst", "sport", "dport"))
+    return tuple(outcome.fields.get(k) for k in ("src", "dst", "sport", "dport") if k not in but)
 
 
 class Trace(NamedTuple):
-    """A packet, the steps it took and how it ended; ``unknowns``: the conditions that nobody could decide on the way."""
+    """A packet, the steps it took and how it ended; ``unknowns``: the questions that nobody could decide on the way."""
 
     packet: Packet
     steps: tuple[Step, ...]
@@ -51,3 +48,11 @@ class Trace(NamedTuple):
     state: str | None
     reply: bool
     unknowns: tuple[Unknown, ...] = ()
+    bounded: bool = False
+    """Whether there were more ways than are followed: an outcome that is not unknown is then that of all that were."""
+
+    settled: frozenset[str] = frozenset()
+    """What of that was settled by an assumption: names of matches and targets."""
+
+    told: Trace | None = None
+    """The answer that the host itself sends to the packet: a reset or an ICMP error."""

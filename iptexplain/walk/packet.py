@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from iptexplain.errors import OptionError
 from iptexplain.rules.addresses import Address, to_address
 from iptexplain.rules.answer import Answer
+from iptexplain.rules.matches import addrtype, pkttype
+from iptexplain.rules.matches.conntrack import STATES
 from iptexplain.rules.parameters import Protocol
-from iptexplain.rules.values import to_int, to_port
+from iptexplain.rules.values import Choice, Flags, Kind, to_int, to_port
+from iptexplain.walk.hooks import MANIP
 
 Reader = Callable[[str], Any]
 
 
+_TCP_FLAGS = Flags("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", every="ALL", none="NONE")
+_TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
 def _flags(text: str) -> frozenset[str]:
-    return frozenset(f for f in text.upper().split(",") if f and f != "NONE")
+    return frozenset(_TCP_FLAGS.parse(text, 4) if text else ())
 
 
 def _truth(text: str) -> bool:
-    return text.lower() in ("1", "true", "yes")
+    if text.lower() not in _TRUTHS:
+        raise OptionError(f"'{text}' is neither true nor false")
+    return _TRUTHS[text.lower()]
+
+
+def _word(kind: Kind) -> Reader:
+    """Reads one of the words that ``kind`` allows."""
+    return lambda text: kind.parse(text, 4)
+
+
+def _status(text: str) -> str:
+    return ",".join(_STATUS.parse(text, 4)) or "NONE"
+
+
+_TYPES = Choice(*addrtype.TYPES, any_case=True)
+_STATUS = Flags("EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED", "SNAT", "DNAT", none="NONE")
 
 
 def _protocol(text: str) -> str:
@@ -33,12 +55,14 @@ FIELDS: dict[str, Reader] = {
     "sport": to_port, "dport": to_port, "flags": _flags,
     "icmp_type": to_int, "icmp_code": to_int, "icmp_id": to_int,
     "ttl": to_int, "tos": to_int, "length": to_int, "mark": to_int, "connmark": to_int,
-    "ctstate": str.upper, "ctstatus": str.upper, "ctdir": str.upper, "ctproto": _protocol,
+    "ctstate": _word(Choice(*STATES, any_case=True)), "ctstatus": _status,
+    "ctdir": _word(Choice("ORIGINAL", "REPLY", any_case=True)), "ctproto": _protocol,
     "ctorigsrc": to_address, "ctorigdst": to_address, "ctorigsrcport": to_port, "ctorigdstport": to_port,
     "ctreplsrc": to_address, "ctrepldst": to_address, "ctreplsrcport": to_port, "ctrepldstport": to_port,
-    "src_type": str.upper, "dst_type": str.upper, "mac_src": str.lower, "mac_dst": str.lower, "pkttype": str.lower,
+    "src_type": _word(_TYPES), "dst_type": _word(_TYPES), "mac_src": str.lower, "mac_dst": str.lower,
+    "pkttype": _word(pkttype.TYPES),
     "ipsec_in": _truth, "ipsec_out": _truth,
-    "hook": str.upper, "ctexpire": to_int, "helper": str, "uid": to_int, "gid": to_int,
+    "hook": _word(Choice(*MANIP, "FORWARD", any_case=True)), "tracked": _truth, "ctexpire": to_int, "helper": str, "uid": to_int, "gid": to_int,
     "tcp_options": to_int, "tcpmss": to_int, "spi": to_int, "realm": to_int, "cpu": to_int,
 }  # fmt: skip
 """The fields that rules speak of, with what reads each from text. Interfaces: "" is none (a packet of this host has no iif)."""
@@ -48,7 +72,7 @@ def read_fields(texts: Mapping[str, Any]) -> dict[str, Any]:
     """Typed fields from their texts; raises OptionError that names the field."""
     fields = {}
     for name, text in texts.items():
-        read = _truth if name.startswith("set:") else FIELDS.get(name)
+        read = _truth if name.startswith(("set:", "way_back:")) else FIELDS.get(name)
         if read is None:
             raise OptionError(f"a packet has no field '{name}': there are {', '.join(FIELDS)} and set:NAME:SIDES")
         try:
@@ -56,6 +80,19 @@ def read_fields(texts: Mapping[str, Any]) -> dict[str, Any]:
         except OptionError as e:
             raise OptionError(f"{name}: {e.message}") from None
     return fields
+
+
+class OneOf(NamedTuple):
+    """What NAT may choose from: an address or a port from ``first`` to ``last``; which one, only the kernel knows."""
+
+    first: Address | int
+    last: Address | int
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+    def covers(self, value: Any) -> bool:
+        return bool(self.first <= value <= self.last)
 
 
 class Packet:

@@ -7,7 +7,8 @@ from typing import Any
 
 from iptexplain.host.topology import Topology
 from iptexplain.rules.answer import Answer
-from iptexplain.walk.packet import Packet
+from iptexplain.walk.packet import OneOf, Packet
+from iptexplain.walk.routing import way_back
 
 
 class Seen(Packet):
@@ -21,9 +22,13 @@ class Seen(Packet):
 
     def field(self, name: str) -> Any:
         if name in self.fields:
-            return self.fields[name]
+            value = self.fields[name]
+            return Answer.UNKNOWN if isinstance(value, OneOf) else value
         if name.startswith("ct"):
-            return self.tracked(name)
+            value = self.tracked(name)
+            return Answer.UNKNOWN if isinstance(value, OneOf) else value
+        if any(isinstance(self.fields.get(end), OneOf) for end in ("src", "dst", "sport", "dport")):
+            return Answer.UNKNOWN
         if name.startswith("set:"):
             _, title, sides = name.split(":", 2)
             member = self.topology.ipsets.contains(title, sides.split(","), self.fields)
@@ -31,6 +36,8 @@ class Seen(Packet):
         if name == "pkttype":
             kind = self.topology.address_type(self.fields["dst"]).lower()
             return kind if kind in ("broadcast", "multicast") else "unicast"
+        if name.startswith("way_back:") and self.topology.known_addresses and self.topology.routes:
+            return way_back(self.topology, self.fields["src"], self.fields["iif"], "loose" in name, "local" in name)
         kind, _, interface = name.partition("@")
         if kind in ("src_type", "dst_type"):
             address = self.fields[kind[:3]]

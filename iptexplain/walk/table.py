@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from iptexplain.rules.answer import Answer
 from iptexplain.rules.extension import Match, Target
-from iptexplain.rules.find import UnknownTarget
 from iptexplain.rules.model import Chain, Jump, Place, Rule, Ruleset, Verdict
 from iptexplain.walk.decide import Decisions
 from iptexplain.walk.packet import Packet
@@ -61,7 +60,7 @@ class TableWalk:
                 self._step(place, target.word, rule, depth)
                 if target.word == "RETURN":
                     return None
-                return target.word if target.word != "QUEUE" else self._either(place)
+                return target.word if target.word != "QUEUE" else self._either(place, None)
             elif target is None:
                 self._step(place, "none", rule, depth)
             else:
@@ -74,17 +73,16 @@ class TableWalk:
         """A target with a file of its own: what it changes, and the verdict when it gives one."""
         verdict = target.decide(self.packet)
         changes = dict(target.changes(self.packet))
-        action = target.given_name if isinstance(target, UnknownTarget) else target.name
-        self._step(place, action, rule, depth, changes)
+        self._step(place, target.called, rule, depth, changes)
         self.packet.fields.update(changes)
         if verdict is None:
             return None
         self.target = target
-        return verdict if verdict != "UNKNOWN" else self._either(place)
+        return verdict if verdict != "UNKNOWN" else self._either(place, target)
 
-    def _either(self, place: Place) -> str:
+    def _either(self, place: Place, target: Target | None) -> str:
         """A verdict that is not netfilter's to give."""
-        return "ACCEPT" if self.decisions.decide(place, None) else "DROP"
+        return "ACCEPT" if self.decisions.decide(place, target) else "DROP"
 
     def _step(self, place: Place, action: str, rule: Rule, depth: int, to: dict[str, Any] | None = None) -> None:
         self.steps.append(Step(self.hook, place, action, rule, depth, to if to is not None else {}))
@@ -98,4 +96,13 @@ class TableWalk:
                 return False
             if answer is Answer.UNKNOWN:
                 unknown.append(match)
-        return all(self.decisions.decide(place, match) for match in unknown)
+        return not unknown or all(self.decisions.decide(place, match, is_idle(rule)) for match in unknown)
+
+
+def is_idle(rule: Rule) -> bool:
+    """Whether a packet is the same after the rule and goes on, matched or not (LOG, or no target at all)."""
+    target = rule.target
+    if target is None:
+        return True
+    ends = isinstance(target, Jump | Verdict) or target.verdict is not None
+    return not ends and all(getattr(type(target), name) is getattr(Target, name) for name in ("decide", "changes"))

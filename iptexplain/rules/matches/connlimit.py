@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from iptexplain.rules.addresses import BITS, Prefix, PrefixLength
+from iptexplain.rules.answer import Answer
 from iptexplain.rules.extension import Match, Option, Setting
 from iptexplain.rules.values import Family, Number
 
@@ -24,6 +25,9 @@ class Connlimit(Match):
         Option("--connlimit-daddr", group="side"),
     )
     __slots__ = ()
+
+    def within(self) -> Answer:
+        return Answer.of(self.get("connlimit_upto") is not None)
 
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:

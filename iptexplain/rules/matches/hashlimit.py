@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from iptexplain.errors import OptionError
 from iptexplain.rules.addresses import BITS, Prefix, PrefixLength
+from iptexplain.rules.answer import Answer
 from iptexplain.rules.extension import Match, Option, Setting
 from iptexplain.rules.matches.connlimit import uninvert
 from iptexplain.rules.matches.recent import ProcName
@@ -136,6 +137,9 @@ class Hashlimit(Match):
         Option("--hashlimit-rate-interval", Number(1)),
     )
     __slots__ = ()
+
+    def within(self) -> Answer:
+        return Answer.of(self.get("hashlimit_upto") is not None)
 
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:

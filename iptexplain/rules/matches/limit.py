@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from iptexplain.rules.answer import Answer
 from iptexplain.rules.extension import Match, Option, Setting
 from iptexplain.rules.rates import Rate, RateKind
 from iptexplain.rules.values import Family, Number
@@ -21,6 +22,9 @@ class Limit(Match):
         Option("--limit-burst", Number(0, 10000), default=5, hide_default=True),
     )
     __slots__ = ()
+
+    def within(self) -> Answer:
+        return Answer.YES
 
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:

@@ -7,6 +7,9 @@ from iptexplain.rules.extension import Match, Option, Setting
 from iptexplain.rules.model import Rule
 from iptexplain.rules.values import Family, InterfaceName
 
+SOME_PORT = "/"
+"""A port of a bridge whose name nobody gave; no interface can be called so."""
+
 
 class Physdev(Match):
     """The bridge's ports that a packet comes in and leaves by; ``-i`` and ``-o`` name the bridge itself.
@@ -52,9 +55,9 @@ class Physdev(Match):
         option, _, inverted = setting
         if option.key == "physdev_is_in":
             return Answer.of(not inverted)
-        left = packet.field("physout")
-        if option.key == "physdev_in" or left is Answer.UNKNOWN:
-            return super().holds(setting, packet)
-        if option.kind is None:
-            return Answer.of((left != "") != inverted)
-        return super().holds(setting, packet) if left else Answer.NO
+        port = packet.field("physin" if option.key == "physdev_in" else "physout")
+        if option.kind is None and port is not Answer.UNKNOWN:
+            return Answer.of((port != "") != inverted)
+        if port == SOME_PORT:
+            return Answer.UNKNOWN
+        return Answer.NO if port == "" else super().holds(setting, packet)

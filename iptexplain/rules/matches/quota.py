@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from iptexplain.rules.answer import Answer
 from iptexplain.rules.extension import Match, Option
 from iptexplain.rules.values import Number
 
@@ -16,3 +17,6 @@ class Quota(Match):
     name = "quota"
     options = (Option("--quota", Number(0, 0xFFFFFFFFFFFFFFFF), invert=True, required=True),)
     __slots__ = ()
+
+    def within(self) -> Answer:
+        return Answer.of(not self.settings[0].inverted)

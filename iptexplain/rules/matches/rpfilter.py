@@ -28,5 +28,10 @@ class Rpfilter(Match):
     __slots__ = ()
 
     def answer(self, packet: Packet) -> Answer:
-        passes = Answer.YES if packet.field("iif") == "lo" else Answer.UNKNOWN
+        """The field ``way_back:OPTIONS`` says whether the test passes with the options loose and accept-local."""
+        asked = ",".join(s.option.name[2:] for s in self.settings if s.option.key in ("loose", "accept_local"))
+        passes = packet.field(f"way_back:{asked}")
+        passes = (
+            Answer.YES if packet.field("iif") == "lo" else passes if passes is Answer.UNKNOWN else Answer.of(passes)
+        )
         return ~passes if self.get("invert") else passes

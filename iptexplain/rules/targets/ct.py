@@ -88,5 +88,6 @@ class Ct(Target):
 
 
 def untracked(packet: Packet) -> Mapping[str, Any]:
-    """The state of a packet that is not to be tracked; on loopback it has been seen before and keeps its own."""
-    return {} if packet.field("iif") == "lo" else {"ctstate": "UNTRACKED"}
+    """The state of a packet that is not to be tracked; one that conntrack has seen already (``tracked``) keeps its own:
+    on loopback, and where the host answers a packet."""
+    return {} if packet.field("tracked") is True else {"ctstate": "UNTRACKED"}

@@ -1,0 +1,285 @@
+"""One way of one packet through the host: the hooks in their order, connection tracking, NAT and routing between them."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from iptexplain.host.topology import Topology
+from iptexplain.rules.addresses import Address
+from iptexplain.rules.answer import Answer
+from iptexplain.rules.extension import Target
+from iptexplain.rules.matches.physdev import SOME_PORT
+from iptexplain.rules.model import Place, Ruleset
+from iptexplain.rules.nat import NatTarget
+from iptexplain.walk.bridge import Bridging
+from iptexplain.walk.conntrack import PINGS, Connection, new_connection, new_state, tuple_of
+from iptexplain.walk.decide import Decisions
+from iptexplain.walk.hooks import CONNTRACK, MANIP, tables_at
+from iptexplain.walk.outcome import Outcome
+from iptexplain.walk.packet import Packet
+from iptexplain.walk.routing import forwards, refused, setting
+from iptexplain.walk.seen import Seen
+from iptexplain.walk.table import Step, TableWalk
+from iptexplain.walk.translation import own_address, port_key, translated
+
+DEFAULTS: dict[str, Any] = {
+    "iif": "", "oif": "", "physin": "", "physout": "", "fragment": False, "mark": 0, "connmark": 0, "ttl": 64, "tos": 0,
+    "tracked": False,
+}  # fmt: skip
+"""What a packet has when nobody says otherwise."""
+
+BOTH_ENDS = frozenset({"src", "dst"})
+
+
+class _Ended(Exception):
+    """The packet goes no further."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+
+class Passage:
+    """``connection``: the known one that the packet belongs to, ``reply``: whether it goes the connection's other way.
+
+    ``settled``: for an answer that the host itself sends, the ends of the connection that NAT has looked at already; such a
+    packet carries the connection with it, RELATED (nf_ct_attach). None: an ordinary packet, which conntrack looks up.
+    """
+
+    def __init__(self, ruleset: Ruleset, topology: Topology, packet: Packet, decisions: Decisions,
+                 connection: Connection | None = None, reply: bool = False,
+                 settled: frozenset[str] | None = None) -> None:  # fmt: skip
+        self.ruleset, self.topology, self.decisions = ruleset, topology, decisions
+        self.seen = Seen({**DEFAULTS, **packet.fields}, topology, self.tracked)
+        self.connection, self.reply = connection, reply
+        self.fresh = connection is None
+        self.settled = set(BOTH_ENDS if settled is None and connection else settled or ())
+        self.state: str | None = None
+        self.steps: list[Step] = []
+        self.confirmed = self.loopback = self.switched = False
+        if connection:
+            self.seen.fields["connmark"] = connection.mark
+        if settled is not None:
+            self.state, self.seen.fields["tracked"] = "RELATED", True
+
+    def run(self) -> Outcome:
+        try:
+            if self.seen.fields["iif"]:
+                self._incoming()
+            self._outgoing()
+        except _Ended as e:
+            return e.outcome
+
+    @property
+    def remembered(self) -> Connection | None:
+        """The connection as conntrack knows it when the packet has passed; None: not at all, or no longer."""
+        known = self.connection if self.confirmed or not self.fresh else None
+        if known is None or known.gone:
+            return None
+        return known._replace(mark=self.seen.fields["connmark"])
+
+    def _end(
+        self, kind: str, by: Place | str | None = None, interface: str | None = None, answer: str | None = None
+    ) -> NoReturn:
+        raise _Ended(Outcome(kind, by, interface, dict(self.seen.fields), answer, self.switched))
+
+    # -- the paths
+
+    def _incoming(self) -> NoReturn:
+        f, topology = self.seen.fields, self.topology
+        came_in, before = f["iif"], f["dst"]
+        f.setdefault("pkttype", self.seen.field("pkttype"))  # the frame's kind: NAT does not change it
+        bridge = Bridging(topology, came_in)
+        f["physin"] = (f["physin"] or SOME_PORT) if bridge.filtered else ""
+        self.switched = bridge.switches(f)
+        if self.switched and not bridge.filtered:
+            self._end("forwarded", None, came_in)
+        self._hook("PREROUTING")
+        if bridge.filtered and f["dst"] != before:
+            self.switched = bridge.keeps(f["dst"])
+        if self.switched and not topology.is_local(f["dst"]):
+            self._switch(bridge, f["dst"] != before)
+        self.switched = False
+        problem = refused(topology, f["src"], f["dst"], came_in)
+        if problem:
+            self._end("dropped", problem)
+        if topology.address_type(f["dst"]) in ("LOCAL", "BROADCAST", "MULTICAST"):
+            self._deliver(came_in)
+        if topology.address_type(before) in ("BROADCAST", "MULTICAST"):
+            self._end("dropped", "other")  # ip_forward takes only what was sent to this host alone
+        self._forward(came_in)
+
+    def _switch(self, bridge: Bridging, rewritten: bool) -> NoReturn:
+        f = self.seen.fields
+        lost = rewritten and (refused(self.topology, f["src"], f["dst"], bridge.name) or bridge.loses(f))
+        if lost:
+            self._end("dropped", lost)
+        f["oif"], f["physout"] = bridge.name, bridge.way_out(f)
+        self._hook("FORWARD")
+        f["iif"] = ""
+        self._hook("POSTROUTING")
+        self._end("forwarded", None, bridge.name)
+
+    def _deliver(self, interface: str) -> NoReturn:
+        self.seen.fields["oif"] = ""
+        self._hook("INPUT")
+        self._end("delivered-local", None, interface)
+
+    def _forward(self, came_in: str) -> NoReturn:
+        f, topology = self.seen.fields, self.topology
+        if not forwards(topology, came_in):
+            self._end("dropped", "no-forwarding")
+        out = self._route()
+        if f["ttl"] <= 1:
+            self._end("dropped", "ttl")
+        f["oif"] = out
+        f["ttl"] -= 1
+        self._hook("FORWARD")
+        self._hook("POSTROUTING")
+        self._end("forwarded", None, out)
+
+    def _outgoing(self) -> NoReturn:
+        f = self.seen.fields
+        f["oif"] = self._way_out()
+        self._hook("OUTPUT")
+        out = self._way_out()
+        f["oif"] = out
+        self._hook("POSTROUTING")
+        if out != "lo":
+            self._end("sent", None, out)
+        self.loopback = f["tracked"] = True
+        f["iif"], f["oif"] = "lo", ""
+        self._hook("PREROUTING")
+        self._deliver("lo")
+
+    def _way_out(self) -> str:
+        return "lo" if self.topology.is_local(self.seen.fields["dst"]) else self._route()
+
+    def _route(self) -> str:
+        """The interface by which the packet leaves; ends the way where no route has one."""
+        route = self.topology.route(self.seen.fields["dst"])
+        if route is None or route.kind != "unicast":
+            self._end("dropped", "no-route")
+        return route.interface
+
+    # -- one hook
+
+    def _hook(self, hook: str) -> None:
+        self.seen.fields["hook"] = hook
+        for table in tables_at(hook, self.ruleset.backend):
+            if table == CONNTRACK:
+                self._track()
+            elif table == "nat":
+                self._nat(hook)
+            elif self._has(table, hook):
+                self._filter(table, hook)
+        if hook in ("INPUT", "POSTROUTING"):  # the last hook of the way: conntrack keeps the connection (nf_confirm)
+            self.confirmed = True
+            if self.connection:
+                self.connection = self.connection._replace(known=True)
+
+    def _has(self, table: str, hook: str) -> bool:
+        found = self.ruleset.tables.get(table)
+        return found is not None and hook in found.chains
+
+    def _filter(self, table: str, hook: str) -> Target | None:
+        """A table's chains; ends the way when they drop the packet."""
+        walk = TableWalk(self.ruleset, table, hook, self.seen, self.decisions, self.steps)
+        before = dict(self.seen.fields)
+        if walk.run() == "DROP":
+            self.seen.fields.clear()
+            self.seen.fields.update(before)
+            answer = getattr(walk.target, "answer_to", None)
+            told = answer(self.seen) if answer else None
+            if told == "tcp-reset" and self.connection and self.state not in ("INVALID", "UNTRACKED"):
+                self.connection = self.connection.closed()
+            self._end("rejected" if answer else "dropped", self.steps[-1].place, None, told)
+        return walk.target
+
+    # -- connection tracking
+
+    def _track(self) -> None:
+        f = self.seen.fields
+        if f["tracked"]:
+            return
+        given = f.get("ctstate")
+        if self.connection and not given:
+            self.state, met = self.connection.met_by(self.seen, self.reply)
+            if met:
+                self.connection = met
+                return
+            self.connection, self.reply, self.fresh, self.settled = None, False, True, set()
+        self.state = given or new_state(self.seen)
+        if self.fresh and self.state not in ("INVALID", "UNTRACKED"):
+            self.connection = new_connection(self.seen)
+
+    def tracked(self, name: str) -> Any:
+        """A field of the packet's conntrack entry."""
+        if name == "ctstate":
+            return self.state or "INVALID"
+        if name == "ctdir":
+            return "REPLY" if self.reply else "ORIGINAL"
+        value = self.connection.field(name) if self.connection else None
+        return Answer.UNKNOWN if value is None else value
+
+    # -- NAT
+
+    def _nat(self, hook: str) -> None:
+        if self.state in ("INVALID", "UNTRACKED", None) or (self.loopback and hook in ("PREROUTING", "INPUT")):
+            return
+        assert self.connection is not None
+        manip = MANIP[hook]
+        is_error = self.state == "RELATED" and self.seen.fields["proto"] in PINGS
+        if manip in self.settled or is_error or (self.fresh and self.state != "NEW"):
+            self._known_nat(manip)
+            return
+        target = self._filter("nat", hook) if self._has("nat", hook) else None
+        self.settled.add(manip)
+        if self.reply:
+            self._known_nat(manip)
+            return
+        if isinstance(target, NatTarget):
+            self._rewrite(target, manip)
+        if hook == "OUTPUT":
+            self._check_loopback()
+        self.connection = self.connection._replace(reply=tuple_of(self.seen).reversed())
+
+    def _check_loopback(self) -> None:
+        """A packet from 127.0.0.1 that was rewritten may not leave by another interface (ip_route_me_harder)."""
+        f = self.seen.fields
+        if self.topology.family == 6 or f["src"].number >> 24 != 127:
+            return
+        out = self._way_out()
+        if out != "lo" and not setting(self.topology, "route_localnet", out):
+            assert self.connection is not None
+            f["dst"], f["dport"] = self.connection.original.dst, self.connection.original.dport
+            self._end("dropped", "martian")
+
+    def _known_nat(self, manip: str) -> None:
+        """What the rules decided for the connection is put in, or undone, without asking them.
+
+        An end that NAT left alone stays as the packet has it: an ICMP error can come from a third machine.
+        """
+        assert self.connection is not None
+        rewritten = self.connection.is_dnat if (manip == "dst") != self.reply else self.connection.is_snat
+        if not rewritten:
+            return
+        known = self.connection.destination if manip == "dst" else self.connection.source
+        address, port = known(self.reply)
+        key = port_key(self.seen.fields, manip)
+        self._put({manip: address, **({key: port} if key and port is not None else {})})
+
+    def _put(self, fields: dict[str, Any]) -> dict[str, Any]:
+        changes = {k: v for k, v in fields.items() if self.seen.fields.get(k) != v}
+        self.seen.fields.update(changes)
+        return changes
+
+    def _rewrite(self, target: NatTarget, manip: str) -> None:
+        f, place = self.seen.fields, self.steps[-1].place
+        chosen = target.translation(self.seen)
+        if chosen.first is None and target.name in ("MASQUERADE", "REDIRECT"):
+            own: Address | None = own_address(target.name, f, self.topology)
+            if own is None and self.topology.known_addresses:
+                self._end("dropped", place)  # the interface has no address: the target drops (NF_DROP)
+            chosen = chosen._replace(first=own, last=own)
+        changes = translated(target, chosen, f, manip, lambda n: self.decisions.choose(place, target, n))
+        self.steps[-1] = self.steps[-1]._replace(to=self._put(changes))

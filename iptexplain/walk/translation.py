@@ -1,0 +1,88 @@
+"""What a NAT target makes of a packet: the kernel's choice where it is bound to one, else what it may choose from.
+
+After net/netfilter/nf_nat_core.c (get_unique_tuple, nf_nat_l4proto_unique_tuple), for a connection whose ports no other
+connection has taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from iptexplain.host.topology import Topology, is_link_local
+from iptexplain.rules.addresses import Address, to_address
+from iptexplain.rules.nat import NatRange, NatTarget
+from iptexplain.rules.values import Range
+from iptexplain.walk.conntrack import PINGS, TRACKED_PORTS
+from iptexplain.walk.packet import OneOf
+
+LOOPBACK = {4: "127.0.0.1", 6: "::1"}
+PORT_KEYS = {"src": "sport", "dst": "dport"}
+
+PORT_CLASSES = (Range(1, 511), Range(600, 1023), Range(1024, 65535))
+"""From which ports a new source port is taken: from the class of the old one (512 to 599 take from the second)."""
+
+
+def port_key(fields: dict[str, Any], manip: str) -> str | None:
+    """The field that NAT treats as the port of one end: for pings their id, None where there is none."""
+    if fields["proto"] in TRACKED_PORTS:
+        return PORT_KEYS[manip]
+    return "icmp_id" if fields["proto"] in PINGS else None
+
+
+def translated(
+    target: NatTarget, chosen: NatRange, fields: dict[str, Any], manip: str, choose: Callable[[int], int]
+) -> dict[str, Any]:
+    """The new address and port of the end ``manip`` (src or dst), as fields of the packet.
+
+    ``choose(n)`` picks one of n addresses that a packet may be sent on to: where it goes from there depends on it. Of
+    source addresses and of ports, which no more than a reply depends on, the answer names the range (OneOf).
+    """
+    random = any(target.get(key) for key in ("random", "random_fully"))
+    changes: dict[str, Any] = {}
+    if chosen.first is not None and chosen.last is not None:
+        changes[manip] = _address(chosen.first, chosen.last, fields[manip], manip, random, choose)
+    key = port_key(fields, manip)
+    if key and isinstance(fields.get(key), int):
+        changes[key] = _port(chosen, fields[key], manip, random, key == "icmp_id")
+    return changes
+
+
+def _address(
+    first: Address, last: Address, old: Any, manip: str, random: bool, choose: Callable[[int], int]
+) -> Address | OneOf:
+    """One of several by a hash of the packet's ends; a source that lies among them already is kept."""
+    if first == last:
+        return first
+    if manip == "dst":
+        return Address(first.family, first.number + choose(last.number - first.number + 1))
+    if not random and isinstance(old, Address) and first.number <= old.number <= last.number:
+        return old
+    return OneOf(first, last)
+
+
+def _port(chosen: NatRange, old: int, manip: str, random: bool, ping: bool) -> int | OneOf:
+    """The port: kept where the rule allows it, counted from its base, the first of a range, or any of them."""
+    if chosen.ports is None:
+        if not random or (manip == "dst" and not ping):
+            return old
+        low, high = Range(0, 65535) if ping else next(c for c in PORT_CLASSES if old <= c.high)
+        return OneOf(low, high)
+    low, high = chosen.ports
+    if chosen.base is not None and manip == "dst":
+        return low + (old - chosen.base & 0xFFFF) % (high - low + 1)
+    if low == high or (low <= old <= high and not random):
+        return old if low <= old <= high else low
+    return low if manip == "dst" and not random else OneOf(low, high)
+
+
+def own_address(name: str, fields: dict[str, Any], topology: Topology) -> Address | None:
+    """The host's address that MASQUERADE (the one for the way out) and REDIRECT (the one of the way in) take; None: it has none."""
+    if name == "MASQUERADE":
+        return topology.masquerade_address(fields["dst"], fields["oif"])
+    if not fields["iif"]:
+        return to_address(LOOPBACK[topology.family], topology.family)
+    mine = [a.address for a in topology.addresses if a.interface == fields["iif"]]
+    if topology.family == 6:
+        mine = [a for a in mine if is_link_local(a) == is_link_local(fields["dst"])]
+    return mine[0] if mine else None
