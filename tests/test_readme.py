@@ -9,7 +9,8 @@ from iptexplain.commands import program
 from tests.examples import ROOT, WIDTH, arguments, shown
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+FENCED = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+BLOCKS = [block for language, block in FENCED if not language]
 
 
 def examples() -> list[tuple[str, str]]:
