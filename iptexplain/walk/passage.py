@@ -139,6 +139,7 @@ class Passage:
 
     def _outgoing(self) -> NoReturn:
         f = self.seen.fields
+        f.setdefault("pkttype", "unicast")  # no frame has been made yet
         f["oif"] = self._way_out()
         self._hook("OUTPUT")
         out = self._way_out()
