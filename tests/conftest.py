@@ -15,6 +15,8 @@ Golden = Callable[[str | Path, str], None]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="write what the program prints now into the golden files")
+    parser.addoption("--kernel-cases", type=int, default=200, help="how many random cases the kernel is asked")
+    parser.addoption("--kernel-seed", type=int, help="the seed of the first of them; each run has its own without it")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,6 +39,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
     reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
     for reason, count in reasons.items():
         terminalreporter.write_line(f"kernel: {count} {'test' if count == 1 else 'tests'} skipped: {reason}")
+    reports = [r for key in ("passed", "failed") for r in terminalreporter.stats.get(key, []) if r.when == "call"]
+    counted = [value for report in reports for name, value in report.user_properties if name == "kernel-random"]
+    if counted:
+        packets, undecided = (sum(each[key] for each in counted) for key in ("packets", "undecided"))
+        terminalreporter.write_line(
+            f"kernel: {packets} packets in random rulesets (--kernel-seed {counted[0]['seed']}), of which the kernel itself"
+            f" answered {undecided} once so and once otherwise"
+        )
 
 
 @pytest.fixture

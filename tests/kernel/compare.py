@@ -1,0 +1,179 @@
+"""Asks the trace what a case asked the kernel, and holds its answers against the kernel's.
+
+Needs no root: the kernel's answers are a case's ``results``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+from iptexplain.explain.situation import Situation
+from iptexplain.explain.way import trace_json
+from iptexplain.host.snapshot import read_snapshot
+from iptexplain.rules.values import Family
+from iptexplain.walk.flows import Flows
+from tests.kernel.lab.building import build
+
+GIVEN = (
+    "src", "dst", "proto", "sport", "dport", "flags", "icmp_type", "icmp_code", "icmp_id", "ttl", "tos", "mark", "dir",
+    "icmp_error", "inner",
+)  # fmt: skip
+"""The fields of a packet that the trace is given as they are."""
+ENDS = ("proto", "src", "dst", "sport", "dport")
+ARRIVED = ("forwarded", "sent", "delivered-local")
+FACTS = {"ip_addr": "addresses", "ip_route": "routes", "ip6_route": "routes6"}
+"""A case's name of a fact → the snapshot's."""
+
+
+class Difference(NamedTuple):
+    """Something that the kernel and the trace say differently of one packet."""
+
+    about: str
+    kernel: Any
+    ours: Any
+
+    def __str__(self) -> str:
+        return f"{self.about}: the kernel says {self.kernel}, the trace {self.ours}"
+
+
+class Compared(NamedTuple):
+    """One packet's result, the trace's answer, and how they differ. ``number``: of the packet in its case."""
+
+    number: int
+    result: dict[str, Any]
+    answer: dict[str, Any]
+    differences: list[Difference]
+
+
+def compared(case: dict[str, Any]) -> list[Compared]:
+    """Every packet of a case that the kernel answered."""
+    return [Compared(n, result, ours, differences(result, ours)) for n, result, ours in _answered(case)]
+
+
+def _answered(case: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
+    """(number, the kernel's result, the trace's answer); the case's rules are read once."""
+    text = json.dumps(snapshot_of(case))
+    flows: dict[int, tuple[Situation, Flows]] = {}
+    places: dict[int, int] = {}
+    for number, result in enumerate(case["results"]):
+        if "skipped" in result:
+            continue
+        family: Family = 6 if ":" in result["packet"]["src"] else 4
+        if family not in flows:
+            situation = Situation(read_snapshot(text, case["name"]), family)
+            flows[family] = (situation, Flows(situation.ruleset, situation.topology))
+        situation, walker = flows[family]
+        packet = packet_of(case, result)
+        if "after" in result["packet"]:
+            packet["after"] = places[result["packet"]["after"]]
+        places[number] = len(walker.sent)
+        yield number, result, trace_json(situation, walker.trace(packet))
+
+
+def snapshot_of(case: dict[str, Any]) -> dict[str, Any]:
+    """The host of a case as ``iptexplain capture`` would write it down."""
+    interfaces = case["host"]["interfaces"]
+    ports = [(i, end) for i in interfaces for end in i.get("containers", [])]
+    links = [
+        {"ifname": end["port"], "master": i["name"], "hairpin": bool(end.get("hairpin", i.get("hairpin")))}
+        for i, end in ports
+    ]
+    snapshot = {
+        "schema": 1,
+        "iptables": case.get("dump"),
+        "ip6tables": case.get("dump6"),
+        "sysctls": case["host"].get("sysctls"),
+        "ipsets": case.get("ipset"),
+        "bridge_links": links,
+        "endpoints": [
+            {"name": e["name"], "iface": i["name"], "port": e.get("port"), "mac": e["mac"], "addresses": e["addresses"]}
+            for i, e in _ends(case)
+        ],
+        **{key: case["facts"].get(name) for name, key in FACTS.items()},
+    }
+    return {key: value for key, value in snapshot.items() if value}
+
+
+def _ends(case: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """(interface, machine behind it)"""
+    for interface in case["host"]["interfaces"]:
+        for end in interface.get("peers", []) + interface.get("containers", []):
+            yield interface, end
+
+
+def packet_of(case: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """A packet that the kernel was given, as ``trace --packets`` reads it; ``after`` is the caller's to number."""
+    sent = result["packet"]
+    packet = {key: sent[key] for key in GIVEN if sent.get(key) is not None}
+    packet |= {"iif": result.get("in_iface"), "length": len(build(sent))}
+    macs = {end["name"]: end["mac"] for _, end in _ends(case)}
+    sender = next((end for _, end in _ends(case) if end["name"] == sent["from"]), None)
+    if sender:
+        packet["mac_src"] = sent.get("src_mac", sender["mac"])
+        if sender.get("port"):
+            packet["physin"] = sender["port"]
+    if to := sent.get("dst_mac"):
+        own = to == "host" or any(i.get("mac") == to for i in case["host"]["interfaces"])
+        packet["mac_dst"] = "host" if own else macs.get(to, to)
+    return packet
+
+
+def differences(result: dict[str, Any], ours: dict[str, Any]) -> list[Difference]:
+    """Where the trace's answer is not what the kernel did."""
+    found = list(_way(result, ours))
+    for key in ("ctstate", "ctdir"):
+        if key in result and result[key] != ours[key]:
+            found.append(Difference(key, result[key], ours[key]))
+    if "replies" in ours:
+        found += _replies(result.get("replies", []), ours["replies"])
+    return found
+
+
+def _way(theirs: dict[str, Any], ours: dict[str, Any], whose: str = "") -> Iterator[Difference]:
+    """Steps and outcome, of a packet or of an answer to it."""
+    wanted, got = _steps(theirs["steps"]), _steps(ours["steps"])
+    if wanted != got:
+        pairs = zip_longest(wanted, got, fillvalue="no step")
+        at, (kernel, trace) = next((n, pair) for n, pair in enumerate(pairs, 1) if pair[0] != pair[1])
+        yield Difference(f"{whose}step {at}", kernel, trace)
+    outcome, predicted = theirs["outcome"], ours["outcome"]
+    kind = outcome["kind"]
+    told = [("outcome", kind, predicted["kind"])]
+    if "by" in outcome:
+        told.append(("by", _decider(outcome["by"]), _decider(predicted.get("by") or {})))
+    if kind == "rejected" and not whose:  # nobody looks what is answered to an answer
+        told.append(("with", outcome["with"], predicted.get("with")))
+    if kind in ARRIVED:
+        told.append(("interface", outcome["iface"], predicted["iface"]))
+    ends, ours_at_end = outcome.get("tuple", {}), predicted.get("tuple", {})
+    told += [(key, ends[key], ours_at_end.get(key)) for key in ENDS if key in ends]
+    yield from (Difference(whose + about, kernel, trace) for about, kernel, trace in told if kernel != trace)
+
+
+def _steps(steps: list[dict[str, Any]]) -> list[str]:
+    return [f"{s['table']} {s['chain']} {s['rule']} {s['action']}" for s in steps]
+
+
+def _decider(by: dict[str, Any]) -> str:
+    """The rule, or the kernel; for what reason the kernel drops a packet has other names here than there."""
+    if "table" in by:
+        return f"{by['table']} {by['chain']} {by['rule']}"
+    return "the kernel" if "kernel" in by else "nothing"
+
+
+def _replies(theirs: list[dict[str, Any]], ours: list[dict[str, Any]]) -> Iterator[Difference]:
+    """What the host itself answers: resets and ICMP errors, with their own ways."""
+    names = [[_name(reply) for reply in replies] for replies in (theirs, ours)]
+    if names[0] != names[1]:
+        yield Difference("replies", *names)
+        return
+    for number, (reply, predicted) in enumerate(zip(theirs, ours, strict=True), 1):
+        yield from _way(reply, predicted, f"reply {number} ")
+
+
+def _name(reply: dict[str, Any]) -> str:
+    keys = ("type", "proto", "src", "dst", "sport", "dport", "icmp_type", "icmp_code")
+    return " ".join(str(reply[key]) for key in keys if key in reply)

@@ -1,0 +1,68 @@
+"""Random rulesets: the trace against the running kernel, packet by packet, on both backends.
+
+``--kernel-cases N`` says how many cases there are, ``--kernel-seed S`` with which seed they begin; without one each run
+has its own. The end of the output names it. A failure prints a case that is as small as it could be made, for
+``python -m tests.kernel.lab CASE.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from functools import cache
+from typing import Any
+
+import pytest
+
+from tests.kernel.generate.styles import STYLES, cases
+from tests.kernel.lab.laboratory import Backend
+from tests.kernel.shrink import asked, repeats, shrunk, wrong
+
+CHUNK = 5
+"""Cases of one test."""
+SEEDS = 1 << 32
+Record = Any
+
+
+@cache
+def base_seed(given: int | None) -> int:
+    """The seed of the first case; of one run under xdist all workers have the same."""
+    if given is not None:
+        return given
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    return int(run, 16) % SEEDS if run else secrets.randbelow(SEEDS)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    count = metafunc.config.getoption("--kernel-cases")
+    chunks = [range(at, min(at + CHUNK, count)) for at in range(0, count, CHUNK)]
+    metafunc.parametrize("numbers", chunks, ids=[f"{chunk.start}-{chunk.stop - 1}" for chunk in chunks])
+
+
+def test_trace_goes_the_kernels_way(numbers: range, request: pytest.FixtureRequest, record_property: Record) -> None:
+    first = base_seed(request.config.getoption("--kernel-seed"))
+    counted = {"seed": first, "packets": 0, "undecided": 0}
+    record_property("kernel-random", counted)
+    for seed in (first + number for number in numbers):
+        style = list(STYLES)[seed % len(STYLES)]
+        for backend, case in cases(style, seed).items():
+            hold(case, backend, counted)
+
+
+def hold(case: dict[str, Any], backend: Backend, counted: dict[str, int]) -> None:
+    """Fail where kernel and trace differ, unless the kernel says something else when it is asked again."""
+    answered = asked(case, backend)
+    counted["packets"] += sum("skipped" not in result for result in answered["results"])
+    found = wrong(answered)
+    sure = repeats(answered, backend) if found else set()
+    counted["undecided"] += len(found.keys() - sure)
+    number = min(found.keys() & sure, default=None)
+    if number is None:
+        return
+    smallest = shrunk(case, backend, number, found[number])
+    pytest.fail(
+        f"--kernel-seed {case['seed']} --kernel-cases 1 ({case['style']}, {backend}): packet {number}: {found[number]}\n"
+        f"The smallest case that differs, in {wrong(asked(smallest, backend))}:\n{json.dumps(smallest)}",
+        pytrace=False,
+    )
