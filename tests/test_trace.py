@@ -38,7 +38,7 @@ def asked(case: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         situation, walker = flows[family]
         if "after" in packet:
             packet["after"] = numbers[packet["after"]][1]
-        numbers.append((family, len(walker.traces)))
+        numbers.append((family, len(walker.sent)))
         answers.append((probe, trace_json(situation, walker.trace(packet))))
     return answers
 

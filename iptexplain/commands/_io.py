@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import click
@@ -74,6 +74,18 @@ def read_text(file: str) -> str:
         message = "this is not text (a file in UTF-16, as some Windows shells write it, must be converted to UTF-8)"
         raise DumpError([ParseError(message, Location(file, 1))])
     return data.decode("utf-8", "surrogateescape")
+
+
+def read_lines(file: str) -> Iterator[str]:
+    """The lines of a file, or of standard input for ``-``, as they come: an answer need not wait for the last one."""
+    if file == "-":
+        yield from sys.stdin
+        return
+    try:
+        with open(file, encoding="utf-8", errors="surrogateescape") as opened:
+            yield from opened
+    except OSError as e:
+        raise UsageError(f"{file}: {e.strerror or e}") from None
 
 
 def read(file: str, assumed: tuple[str, ...] = ()) -> Snapshot:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from iptexplain.commands._io import DUMP, assume_option, dump_argument, output_options, read, read_text, show
+from iptexplain.commands._io import DUMP, assume_option, dump_argument, output_options, read, read_lines, show
 from iptexplain.errors import OptionError, UsageError
 from iptexplain.explain.question import Asker
 from iptexplain.explain.situation import ARRIVED, Situation
@@ -113,7 +113,7 @@ def _stream(snapshot: Snapshot, file: str) -> set[str]:
     kinds: set[str] = set()
     flows: dict[int, tuple[Situation, Flows]] = {}
     order: list[tuple[int, int]] = []
-    for number, line in enumerate(read_text(file).splitlines(), 1):
+    for number, line in enumerate(read_lines(file), 1):
         if not line.strip():
             continue
         try:
@@ -125,7 +125,7 @@ def _stream(snapshot: Snapshot, file: str) -> set[str]:
             situation, walker = flows[family]
             if isinstance(packet, dict) and packet.get("after") is not None:
                 packet["after"] = _earlier(packet["after"], order)
-            order.append((family, len(walker.traces)))
+            order.append((family, len(walker.sent)))
             way = walker.trace(packet)
             kinds.add(way.outcome.kind)
             click.echo(json.dumps(trace_json(situation, way)))

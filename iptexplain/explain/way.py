@@ -66,7 +66,7 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
     return {
         "situation": situation,
         "way": way,
-        "stages": stages(way),
+        "stages_of": stages,
         "source": _end(situation, fields, "src", "sport"),
         "target": _end(situation, fields, "dst", "dport"),
         "now": {k: last.get(k) for k in SHOWN},

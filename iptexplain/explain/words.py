@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -165,10 +165,11 @@ def sentence(text: str) -> str:
     return sentence_start(text) + ("" if text.endswith(".") else ".")
 
 
-def phrases(extension: Extension) -> list[str]:
+@lru_cache(maxsize=10000)
+def phrases(extension: Extension) -> tuple[str, ...]:
     """The phrases of one match or target; none for what says nothing about packets (a comment)."""
     rendered = _template(extension).render(**_context(extension))
-    return [said(line.strip()) for line in rendered.splitlines() if line.strip()]
+    return tuple(said(line.strip()) for line in rendered.splitlines() if line.strip())
 
 
 def phrase(extension: Extension) -> str:
@@ -176,7 +177,7 @@ def phrase(extension: Extension) -> str:
     return joined(phrases(extension))
 
 
-def joined(found: list[str]) -> str:
+def joined(found: Sequence[str]) -> str:
     """Phrases that follow a noun: first where packets come from and go to, then what else holds of them."""
     ways = [p for p in found if p.startswith(WAYS)]
     others = [p for p in found if not p.startswith(WAYS)]
@@ -216,6 +217,7 @@ def conditions(rule: Rule) -> str:
     return f"{noun(protocol)} {joined(found)}".strip()
 
 
+@cache
 def noun(protocol: str | None) -> str:
     """``TCP packets``, or just ``packets``."""
     return environment().get_template("rules/noun.j2").render(protocol=protocol).strip()

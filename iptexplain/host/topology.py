@@ -104,9 +104,24 @@ class Topology:
         last = network.number | network.mask ^ (1 << BITS[self.family]) - 1
         return (network.prefix or 0) < BITS[self.family] - 1 and address.number == last
 
-    def route(self, address: Address) -> Route | None:
-        """The route that the kernel takes: the longest prefix, then the smallest metric."""
+    def is_for_host(self, address: Address, interface: str) -> bool:
+        """Whether a packet to ``address`` that came in by ``interface`` is the host's (IPv6: see ``route``)."""
+        if self._is_strict(address):
+            return any(a.address == address and a.interface == interface for a in self.addresses)
+        return self.is_local(address)
+
+    def _is_strict(self, address: Address) -> bool:
+        return self.family == 6 and (self._is_loopback(address) or is_link_local(address))
+
+    def route(self, address: Address, interface: str = "") -> Route | None:
+        """The route that the kernel takes: the longest prefix, then the smallest metric.
+
+        ``interface``: the one that the packet came in by. IPv6 looks for ::1 and link-local addresses only among its routes
+        (rt6_need_strict).
+        """
         fitting = [r for r in self.routes if r.network.covers(address)]
+        if interface and self._is_strict(address):
+            fitting = [r for r in fitting if r.interface == interface]
         return max(fitting, key=lambda r: (r.network.prefix or 0, -r.metric), default=None)
 
     def source_for(self, address: Address, interface: str) -> Address | None:
@@ -118,6 +133,12 @@ class Topology:
         mine = [a for a in self.addresses if a.interface == interface]
         near = [a.address for a in mine if a.network.covers(hop)]
         return near[0] if near else mine[0].address if mine else None
+
+    def primary(self, address: Address) -> Address:
+        """The first address of the subnet in which the host has ``address``: the source of what it sends to itself in IPv4."""
+        own = next((a for a in self.addresses if a.address == address), None)
+        same = [a.address for a in self.addresses if own and (a.interface, a.network) == (own.interface, own.network)]
+        return same[0] if same and self.family == 4 else address
 
     def masquerade_address(self, address: Address, interface: str) -> Address | None:
         """What MASQUERADE puts in: of the interface's addresses the one nearest to the next hop (inet_select_addr).

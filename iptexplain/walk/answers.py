@@ -56,6 +56,10 @@ def own_answer(way: Trace, passage: Passage) -> Told | None:
     if known:
         known = known._replace(mark=seen["connmark"])
     settled = frozenset(passage.settled) if known else None
+    if passage.state == "UNTRACKED":
+        fields["tracked"] = (
+            True  # it inherits that conntrack has seen it, and so CT --notrack passes it over (nf_ct_attach)
+        )
     came_in = str(way.packet.fields["iif"])
     return Told(Packet(fields), hooked, came_in, known, bool(known) and not passage.reply, settled)
 
@@ -106,10 +110,11 @@ def _icmp_source(asked: dict[str, Any], seen: dict[str, Any], topology: Topology
     interface that the packet came in by (icmp.c; net/ipv6/icmp.c). A bridge that has routed a rewritten packet already takes
     the interface of that route for it (br_nf_pre_routing_finish_ipv6).
     """
-    for end in ("dst", "src"):
-        own: Address = seen[end]
-        if topology.is_local(own):
-            return own
+    target: Address = seen["dst"]
+    if topology.is_local(target):
+        return target
+    if topology.is_local(seen["src"]):
+        return topology.primary(seen["src"])
     back = topology.route(seen["src"])
     if back is None or back.kind != "unicast":
         return None

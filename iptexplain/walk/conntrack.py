@@ -152,6 +152,9 @@ def new_connection(packet: Packet) -> Connection:
     return Connection(own, own.reversed(), tcp=opened)
 
 
+SCTP_OPENERS = frozenset({"INIT", "HEARTBEAT", "SHUTDOWN_ACK"})
+"""The chunks that open a connection (nf_conntrack_proto_sctp.c)."""
+
 SYN = frozenset({"SYN"})
 """The flags of a TCP packet for which nobody gave any."""
 
@@ -162,6 +165,8 @@ def new_state(packet: Packet) -> str:
     if f["proto"] == "tcp":
         kind = kind_of(f.get("flags", SYN))
         return "INVALID" if kind is None or TABLE[False][kind]["NONE"] == "INVALID" else "NEW"
+    if f["proto"] == "sctp":
+        return "NEW" if f.get("chunks", SCTP_OPENERS) & SCTP_OPENERS else "INVALID"
     if f["proto"] == "icmp":
         return "NEW" if f.get("icmp_type", 8) in PINGS["icmp"] else "INVALID"
     if f["proto"] == "ipv6-icmp":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from iptexplain.errors import OptionError
 from iptexplain.host.topology import Topology
@@ -15,15 +15,22 @@ from iptexplain.walk.trace import trace
 ABOUT_OTHERS = ("after", "dir", "icmp_error", "inner")
 
 
+class Sent(NamedTuple):
+    """A packet that was traced: the first one of its flow, its connection's original tuple, whether it went the other way."""
+
+    first: int
+    connection: Tuple | None
+    reply: bool
+
+
 class Flows:
     """Traces packets of one ruleset. A packet with ``after`` follows an earlier one, and meets the connections that the packets
     of that flow have opened; flows do not know each other."""
 
     def __init__(self, ruleset: Ruleset, topology: Topology) -> None:
         self.ruleset, self.topology = ruleset, topology
-        self.traces: list[Trace] = []
-        self._first: list[int] = []
-        """Packet → the first packet of its flow."""
+        self.sent: list[Sent] = []
+        """The packets so far."""
         self._known: dict[int, dict[Tuple, Connection]] = {}
         """First packet of a flow → the flow's connections as they stand now, by their original tuple."""
 
@@ -39,13 +46,15 @@ class Flows:
         missing = [k for k in ("src", "dst", "proto") if k not in typed.fields]
         if missing:
             raise OptionError(f"a packet needs {', '.join(missing)}")
+        answers = packet.get("after") is not None and packet.get("dir", "reply") == "reply"
+        if answers and typed.fields["proto"] == "sctp":
+            typed = typed.with_fields(chunks=typed.fields.get("chunks", frozenset({"INIT_ACK"})))
         first = self._flow(packet.get("after"))
         connection, reply = self._connection(packet, typed, first)
         if connection and packet.get("icmp_error"):
             typed = typed.with_fields(ctstate="RELATED")
         answer = trace(self.ruleset, self.topology, typed, connection, reply)
-        self.traces.append(answer)
-        self._first.append(first)
+        self.sent.append(Sent(first, answer.connection.original if answer.connection else None, answer.reply))
         known = self._known.setdefault(first, {})
         if connection:
             known.pop(connection.original, None)
@@ -56,10 +65,10 @@ class Flows:
     def _flow(self, after: Any) -> int:
         """The first packet of the flow that a packet belongs to: its own number when it opens one."""
         if after is None:
-            return len(self.traces)
-        if not isinstance(after, int) or not 0 <= after < len(self.traces):
-            raise OptionError(f"after: there is no earlier packet {after}")
-        return self._first[after]
+            return len(self.sent)
+        if not isinstance(after, int) or not 0 <= after < len(self.sent):
+            raise OptionError(f"after: there is no earlier packet {after}; {len(self.sent)} stand before this one")
+        return self.sent[after].first
 
     def _connection(self, packet: dict[str, Any], typed: Packet, first: int) -> tuple[Connection | None, bool]:
         """The connection that a packet belongs to as it stands now, and whether the packet goes its other way.
@@ -78,6 +87,6 @@ class Flows:
                 if fits(own, connection.reply):
                     return connection._replace(reply=own), True  # the answer shows what NAT has chosen
             return None, False
-        earlier = self.traces[after]
-        found = known.get(earlier.connection.original) if earlier.connection else None
+        earlier = self.sent[after]
+        found = known.get(earlier.connection) if earlier.connection else None
         return found, bool(found) and (packet.get("dir", "reply") == "reply") != earlier.reply

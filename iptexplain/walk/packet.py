@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from iptexplain.errors import OptionError
 from iptexplain.rules.addresses import Address, to_address
 from iptexplain.rules.answer import Answer
-from iptexplain.rules.matches import addrtype, pkttype
+from iptexplain.rules.matches import addrtype, pkttype, sctp
 from iptexplain.rules.matches.conntrack import STATES
 from iptexplain.rules.parameters import Protocol
 from iptexplain.rules.values import Choice, Flags, Kind, to_int, to_port
@@ -23,6 +23,10 @@ _TRUTHS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no
 
 def _flags(text: str) -> frozenset[str]:
     return frozenset(_TCP_FLAGS.parse(text, 4) if text else ())
+
+
+def _chunks(text: str) -> frozenset[str]:
+    return frozenset(Flags(*sctp.CHUNKS).parse(text, 4))
 
 
 def _truth(text: str) -> bool:
@@ -52,7 +56,7 @@ def _protocol(text: str) -> str:
 FIELDS: dict[str, Reader] = {
     "iif": str, "oif": str, "physin": str, "physout": str,
     "src": to_address, "dst": to_address, "proto": _protocol, "fragment": _truth,
-    "sport": to_port, "dport": to_port, "flags": _flags,
+    "sport": to_port, "dport": to_port, "flags": _flags, "chunks": _chunks,
     "icmp_type": to_int, "icmp_code": to_int, "icmp_id": to_int,
     "ttl": to_int, "tos": to_int, "length": to_int, "mark": to_int, "connmark": to_int,
     "ctstate": _word(Choice(*STATES, any_case=True)), "ctstatus": _status,

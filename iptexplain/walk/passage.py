@@ -17,7 +17,7 @@ from iptexplain.walk.decide import Decisions
 from iptexplain.walk.hooks import CONNTRACK, MANIP, tables_at
 from iptexplain.walk.outcome import Outcome
 from iptexplain.walk.packet import Packet
-from iptexplain.walk.routing import forwards, refused, setting
+from iptexplain.walk.routing import forwards, lost_on_arrival, refused, setting
 from iptexplain.walk.seen import Seen
 from iptexplain.walk.table import Step, TableWalk
 from iptexplain.walk.translation import own_address, port_key, translated
@@ -58,8 +58,10 @@ class Passage:
         self.confirmed = self.loopback = self.switched = False
         if connection:
             self.seen.fields["connmark"] = connection.mark
-        if settled is not None:
+        self.attached = settled is not None
+        if self.attached:
             self.state, self.seen.fields["tracked"] = "RELATED", True
+            self.fresh = connection is not None and not connection.known
 
     def run(self) -> Outcome:
         try:
@@ -93,16 +95,20 @@ class Passage:
         self.switched = bridge.switches(f)
         if self.switched and not bridge.filtered:
             self._end("forwarded", None, came_in)
+        lost = lost_on_arrival(topology, f["src"], f["dst"], came_in)
+        if lost and not bridge.filtered:
+            self._end("dropped", "martian")
         self._hook("PREROUTING")
         if bridge.filtered and f["dst"] != before:
             self.switched = bridge.keeps(f["dst"])
         if self.switched and not topology.is_local(f["dst"]):
             self._switch(bridge, f["dst"] != before)
         self.switched = False
-        problem = refused(topology, f["src"], f["dst"], came_in)
+        problem = "martian" if lost else refused(topology, f["src"], f["dst"], came_in)
         if problem:
             self._end("dropped", problem)
-        if topology.address_type(f["dst"]) in ("LOCAL", "BROADCAST", "MULTICAST"):
+        kind = topology.address_type(f["dst"])
+        if kind in ("BROADCAST", "MULTICAST") or (kind == "LOCAL" and topology.is_for_host(f["dst"], came_in)):
             self._deliver(came_in)
         if topology.address_type(before) in ("BROADCAST", "MULTICAST"):
             self._end("dropped", "other")  # ip_forward takes only what was sent to this host alone
@@ -110,9 +116,10 @@ class Passage:
 
     def _switch(self, bridge: Bridging, rewritten: bool) -> NoReturn:
         f = self.seen.fields
-        lost = rewritten and (refused(self.topology, f["src"], f["dst"], bridge.name) or bridge.loses(f))
-        if lost:
-            self._end("dropped", lost)
+        if rewritten:
+            lost = refused(self.topology, f["src"], f["dst"], bridge.name) or bridge.loses(f)
+            if lost:
+                self._end("dropped", lost)
         f["oif"], f["physout"] = bridge.name, bridge.way_out(f)
         self._hook("FORWARD")
         f["iif"] = ""
@@ -157,7 +164,7 @@ class Passage:
 
     def _route(self) -> str:
         """The interface by which the packet leaves; ends the way where no route has one."""
-        route = self.topology.route(self.seen.fields["dst"])
+        route = self.topology.route(self.seen.fields["dst"], self.seen.fields["iif"])
         if route is None or route.kind != "unicast":
             self._end("dropped", "no-route")
         return route.interface
@@ -173,8 +180,8 @@ class Passage:
                 self._nat(hook)
             elif self._has(table, hook):
                 self._filter(table, hook)
-        if hook in ("INPUT", "POSTROUTING"):  # the last hook of the way: conntrack keeps the connection (nf_confirm)
-            self.confirmed = True
+        if hook in ("INPUT", "POSTROUTING") and not (self.attached and self.reply):
+            self.confirmed = True  # the last hook of the way: conntrack keeps the connection (nf_confirm)
             if self.connection:
                 self.connection = self.connection._replace(known=True)
 
@@ -199,9 +206,9 @@ class Passage:
     # -- connection tracking
 
     def _track(self) -> None:
-        f = self.seen.fields
-        if f["tracked"]:
+        if self.attached or self.loopback:
             return
+        f = self.seen.fields
         given = f.get("ctstate")
         if self.connection and not given:
             self.state, met = self.connection.met_by(self.seen, self.reply)
@@ -230,7 +237,7 @@ class Passage:
         assert self.connection is not None
         manip = MANIP[hook]
         is_error = self.state == "RELATED" and self.seen.fields["proto"] in PINGS
-        if manip in self.settled or is_error or (self.fresh and self.state != "NEW"):
+        if manip in self.settled or is_error or (self.fresh and not self.attached and self.state != "NEW"):
             self._known_nat(manip)
             return
         target = self._filter("nat", hook) if self._has("nat", hook) else None

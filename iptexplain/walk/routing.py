@@ -35,6 +35,13 @@ def setting(topology: Topology, name: str, interface: str) -> int:
     return max(topology.sysctl(f"net.ipv4.conf.{scope}.{name}", 0) for scope in ("all", interface))
 
 
+def lost_on_arrival(topology: Topology, source: Address, target: Address, interface: str) -> bool:
+    """Whether IPv6 drops a packet before any hook: ::1 does not come over a wire, nobody is a group (ip6_rcv_core)."""
+    if topology.family == 4 or interface == "lo":
+        return False
+    return 1 in (source.number, target.number) or source.number >> 120 == 0xFF
+
+
 def forwards(topology: Topology, interface: str) -> bool:
     """Whether packets that come in by ``interface`` are forwarded; IPv4 has a switch for each interface, IPv6 one for all."""
     if topology.family == 6:

@@ -49,6 +49,9 @@ TABLE: dict[bool, dict[str, dict[str, str]]] = {
 }  # fmt: skip
 """Is it the answering side? → kind of packet → state so far → state afterwards; INVALID: not of this connection, IGNORE: let pass."""
 
+UNANSWERED = ("SYN_SENT", "CLOSE")
+"""In these the opener cannot acknowledge anything before the other side has sent something."""
+
 _VALID = [
     {"SYN"}, {"SYN", "URG"}, {"SYN", "ACK"}, {"RST"}, {"RST", "ACK"},
     {"FIN", "ACK"}, {"FIN", "ACK", "URG"}, {"ACK"}, {"ACK", "URG"},
@@ -89,13 +92,13 @@ class Met(NamedTuple):
 def meet(tcp: Tcp, flags: frozenset[str], reply: bool, answered: bool) -> Met:
     """The connection as it stands after a packet with these flags, of the answering side when ``reply``.
 
-    ``answered``: that side has sent something already; before, a reset of the opener cannot acknowledge anything.
+    ``answered``: that side has sent something already.
     """
     kind = kind_of(flags)
     if kind is None:
         return Met("INVALID", tcp)
     new = TABLE[reply][kind][tcp.state]
-    if new == "INVALID" or (not answered and not reply and tcp.state == "SYN_SENT" and flags >= {"RST", "ACK"}):
+    if new == "INVALID" or (not answered and not reply and "ACK" in flags and tcp.state in UNANSWERED):
         return Met("INVALID", tcp)
     if new == "SYN_SENT" and tcp.state in ("TIME_WAIT", "CLOSE"):
         if any(tcp.closing) or tcp.last == ("rst", reply):

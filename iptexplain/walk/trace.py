@@ -39,19 +39,15 @@ def _all(
 
     taken, bounded = all_ways(one, topology.assumed)
     joined = _joined([way for way, _ in taken], bounded)
-    if settled is not None:
-        return joined
-    passage = taken[0][1]
-    told = own_answer(joined, passage)
+    told = own_answer(joined, taken[0][1])
     if told is None:
         return joined
     if not told.hooked:
-        fields = told.packet.fields
-        outcome = Outcome("sent", None, told.interface, fields)
-        answered = Trace(told.packet, (), outcome, None, None, True)
-    else:
-        answered = _all(ruleset, topology, told.packet, told.connection, told.reply, told.settled)
-    return joined._replace(told=answered)
+        outcome = Outcome("sent", None, told.interface, told.packet.fields)
+        return joined._replace(told=Trace(told.packet, (), outcome, None, None, True))
+    answered = _all(ruleset, topology, told.packet, told.connection, told.reply, told.settled)
+    # An ICMP error about the host's own reset goes the connection's first way, and makes it known (nf_conntrack_confirm).
+    return joined._replace(told=answered, connection=joined.connection or answered.connection)
 
 
 def _joined(ways: list[Trace], bounded: bool) -> Trace:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from iptexplain.errors import OptionError
-from iptexplain.rules.extension import Option
+from iptexplain.rules.answer import Answer, Packet
+from iptexplain.rules.extension import Option, Setting
 from iptexplain.rules.headers import TransportMatch
 from iptexplain.rules.values import Choice, Family, Kind, PortRange
 
@@ -69,6 +70,13 @@ class ChunkTypes(Kind):
     def save(self, value: Chunks) -> str:
         return f"{value.how} {','.join(map(str, value.chunks))}"
 
+    def contains(self, value: Chunks, actual: frozenset[str]) -> bool:
+        names = {c.name for c in value.chunks} - {"NONE"}
+        listed = frozenset(CHUNKS) if "ALL" in names else frozenset(names)
+        if value.how == "any":
+            return not listed.isdisjoint(actual)
+        return listed <= actual if value.how == "all" else actual <= listed
+
 
 class Sctp(TransportMatch):
     """The ports and chunks of an SCTP packet; loaded by ``-p sctp`` itself when one of its options is used.
@@ -82,6 +90,14 @@ class Sctp(TransportMatch):
     options = (
         Option("--sport", PortRange(), "sport", invert=True, aliases=("--source-port",)),
         Option("--dport", PortRange(), "dport", invert=True, aliases=("--destination-port",)),
-        Option("--chunk-types", ChunkTypes(), invert=True),
+        Option("--chunk-types", ChunkTypes(), "chunks", invert=True),
     )
     __slots__ = ()
+
+    def holds(self, setting: Setting, packet: Packet) -> Answer:
+        """The field ``chunks`` is a set of types; their flags are not known."""
+        found = super().holds(setting, packet)
+        if setting.option.key == "chunk_types" and found is not Answer.UNKNOWN:
+            asked = {c.name for c in setting.value.chunks if c.flags}
+            return Answer.UNKNOWN if asked & packet.field("chunks") else found
+        return found
