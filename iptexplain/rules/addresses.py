@@ -72,9 +72,10 @@ def to_address(text: str, family: Family | None = None) -> Address:
 
 def _short_address(text: str) -> Address:
     """``127.1`` as xtables_ipparse_any reads it: the parts given, zeros after them."""
-    parts = [int(p) for p in text.strip(".").split(".")]
-    if max(parts) > 255:
+    words = text.strip(".").split(".")
+    if "" in words or any(int(w) > 255 for w in words):
         raise OptionError(f"'{text}' is not an IPv4 address")
+    parts = [int(w) for w in words]
     return Address(4, int.from_bytes(bytes(parts + [0] * (4 - len(parts))), "big"))
 
 
