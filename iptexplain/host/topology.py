@@ -129,10 +129,7 @@ class Topology:
         route = self.route(address)
         if route and route.prefsrc and route.interface == interface:
             return route.prefsrc
-        hop = route.gateway if route and route.gateway else address
-        mine = [a for a in self.addresses if a.interface == interface]
-        near = [a.address for a in mine if a.network.covers(hop)]
-        return near[0] if near else mine[0].address if mine else None
+        return self.masquerade_address(address, interface)
 
     def primary(self, address: Address) -> Address:
         """The first address of the subnet in which the host has ``address``: the source of what it sends to itself in IPv4."""

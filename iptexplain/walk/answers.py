@@ -48,7 +48,7 @@ def own_answer(way: Trace, passage: Passage) -> Told | None:
         fields = _reset(seen, topology)
         hooked = not seen["physin"]
     else:
-        source = _icmp_source(way.packet.fields, seen, topology)
+        source = _icmp_source(way.packet.fields, seen, topology, way.outcome.bridged)
         if source is None:
             return None
         fields, hooked = _icmp(seen, source, error, topology), True
@@ -77,7 +77,8 @@ def _error(way: Trace, passage: Passage) -> tuple[int, int] | None:
     is_error = seen.field("icmp_type") in ICMP_ERRORS.get(seen.fields["proto"], ())
     if is_error or seen.field("fragment") is True or seen.field("pkttype") in ("broadcast", "multicast"):
         return None
-    route = passage.topology.route(seen.fields["dst"]) if outcome.by == "no-route" else None
+    onward = passage.topology.route(seen.fields["dst"], seen.fields["iif"])
+    route = onward if outcome.by == "no-route" else None
     found = KERNEL_ERRORS.get((outcome.by, route.kind if route else ""))
     return found[passage.topology.family] if found else None
 
@@ -103,22 +104,22 @@ def _icmp(seen: dict[str, Any], source: Address, error: tuple[int, int], topolog
     return fields
 
 
-def _icmp_source(asked: dict[str, Any], seen: dict[str, Any], topology: Topology) -> Address | None:
+def _icmp_source(asked: dict[str, Any], seen: dict[str, Any], topology: Topology, bridged: bool) -> Address | None:
     """From which address an ICMP error comes; None: there is no way back, so nothing is sent.
 
     The one that the packet was sent to, when it is the host's; else what the host has on the way back, or in IPv6 on the
-    interface that the packet came in by (icmp.c; net/ipv6/icmp.c). A bridge that has routed a rewritten packet already takes
-    the interface of that route for it (br_nf_pre_routing_finish_ipv6).
+    interface that the packet came in by (icmp.c; net/ipv6/icmp.c), unless it is only switched. A bridge that has routed a
+    rewritten packet already takes the interface of that route for it (br_nf_pre_routing_finish_ipv6).
     """
     target: Address = seen["dst"]
-    if topology.is_local(target):
+    if topology.is_for_host(target, seen["iif"]):
         return target
     if topology.is_local(seen["src"]):
         return topology.primary(seen["src"])
     back = topology.route(seen["src"])
     if back is None or back.kind != "unicast":
         return None
-    if topology.family == 4 or back.prefsrc:
+    if topology.family == 4 or back.prefsrc or bridged:
         return topology.source_for(seen["src"], back.interface)
     onward = topology.route(seen["dst"]) if seen["physin"] and seen["dst"] != asked["dst"] else None
     return topology.source_for(seen["src"], onward.interface if onward else asked["iif"])

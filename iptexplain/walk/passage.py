@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from iptexplain.host.topology import Topology
-from iptexplain.rules.addresses import Address
 from iptexplain.rules.answer import Answer
 from iptexplain.rules.extension import Target
 from iptexplain.rules.matches.physdev import SOME_PORT
@@ -17,10 +16,10 @@ from iptexplain.walk.decide import Decisions
 from iptexplain.walk.hooks import CONNTRACK, MANIP, tables_at
 from iptexplain.walk.outcome import Outcome
 from iptexplain.walk.packet import Packet
-from iptexplain.walk.routing import forwards, lost_on_arrival, refused, setting
+from iptexplain.walk.routing import forwards, hears_itself, lost_on_arrival, refused, setting
 from iptexplain.walk.seen import Seen
 from iptexplain.walk.table import Step, TableWalk
-from iptexplain.walk.translation import own_address, port_key, translated
+from iptexplain.walk.translation import port_key, translated
 
 DEFAULTS: dict[str, Any] = {
     "iif": "", "oif": "", "physin": "", "physout": "", "fragment": False, "mark": 0, "connmark": 0, "ttl": 64, "tos": 0,
@@ -127,8 +126,14 @@ class Passage:
         self._end("forwarded", None, bridge.name)
 
     def _deliver(self, interface: str) -> NoReturn:
-        self.seen.fields["oif"] = ""
+        f = self.seen.fields
+        f["oif"] = ""
         self._hook("INPUT")
+        if (
+            self.loopback and interface != "lo"
+        ):  # what came back was a copy; the packet itself goes out only now (ip_mc_output)
+            f["iif"], f["oif"] = "", interface
+            self._hook("POSTROUTING")
         self._end("delivered-local", None, interface)
 
     def _forward(self, came_in: str) -> NoReturn:
@@ -153,11 +158,13 @@ class Passage:
         f["oif"] = out
         self._hook("POSTROUTING")
         if out != "lo":
-            self._end("sent", None, out)
+            if not hears_itself(self.topology, f["dst"]):
+                self._end("sent", None, out)
+            f["pkttype"] = self.topology.address_type(f["dst"]).lower()
         self.loopback = f["tracked"] = True
-        f["iif"], f["oif"] = "lo", ""
+        f["iif"], f["oif"] = out, ""
         self._hook("PREROUTING")
-        self._deliver("lo")
+        self._deliver(out)
 
     def _way_out(self) -> str:
         return "lo" if self.topology.is_local(self.seen.fields["dst"]) else self._route()
@@ -282,12 +289,8 @@ class Passage:
         return changes
 
     def _rewrite(self, target: NatTarget, manip: str) -> None:
-        f, place = self.seen.fields, self.steps[-1].place
-        chosen = target.translation(self.seen)
-        if chosen.first is None and target.name in ("MASQUERADE", "REDIRECT"):
-            own: Address | None = own_address(target.name, f, self.topology)
-            if own is None and self.topology.known_addresses:
-                self._end("dropped", place)  # the interface has no address: the target drops (NF_DROP)
-            chosen = chosen._replace(first=own, last=own)
-        changes = translated(target, chosen, f, manip, lambda n: self.decisions.choose(place, target, n))
+        place = self.steps[-1].place
+        changes = translated(target, self.seen, self.topology, manip, lambda n: self.decisions.choose(place, target, n))
+        if changes is None:
+            self._end("dropped", place)
         self.steps[-1] = self.steps[-1]._replace(to=self._put(changes))

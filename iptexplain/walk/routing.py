@@ -42,6 +42,12 @@ def lost_on_arrival(topology: Topology, source: Address, target: Address, interf
     return 1 in (source.number, target.number) or source.number >> 120 == 0xFF
 
 
+def hears_itself(topology: Topology, target: Address) -> bool:
+    """Whether the host gets a copy of what it sends: a broadcast, or to the group of all hosts, in which everybody is."""
+    everybody = target.number == (0xE0000001 if target.family == 4 else 0xFF02 << 112 | 1)
+    return everybody or topology.address_type(target) == "BROADCAST"
+
+
 def forwards(topology: Topology, interface: str) -> bool:
     """Whether packets that come in by ``interface`` are forwarded; IPv4 has a switch for each interface, IPv6 one for all."""
     if topology.family == 6:

@@ -14,7 +14,7 @@ from iptexplain.rules.addresses import Address, to_address
 from iptexplain.rules.nat import NatRange, NatTarget
 from iptexplain.rules.values import Range
 from iptexplain.walk.conntrack import PINGS, TRACKED_PORTS
-from iptexplain.walk.packet import OneOf
+from iptexplain.walk.packet import OneOf, Packet
 
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 PORT_KEYS = {"src": "sport", "dst": "dport"}
@@ -31,13 +31,20 @@ def port_key(fields: dict[str, Any], manip: str) -> str | None:
 
 
 def translated(
-    target: NatTarget, chosen: NatRange, fields: dict[str, Any], manip: str, choose: Callable[[int], int]
-) -> dict[str, Any]:
-    """The new address and port of the end ``manip`` (src or dst), as fields of the packet.
+    target: NatTarget, packet: Packet, topology: Topology, manip: str, choose: Callable[[int], int]
+) -> dict[str, Any] | None:
+    """The new address and port of the end ``manip`` (src or dst), as fields of the packet; None: the target drops it, for
+    the interface has no address that it could take.
 
     ``choose(n)`` picks one of n addresses that a packet may be sent on to: where it goes from there depends on it. Of
     source addresses and of ports, which no more than a reply depends on, the answer names the range (OneOf).
     """
+    fields, chosen = packet.fields, target.translation(packet)
+    if chosen.first is None and target.name in ("MASQUERADE", "REDIRECT"):
+        own = _own_address(target.name, fields, topology)
+        if own is None and topology.known_addresses:
+            return None
+        chosen = chosen._replace(first=own, last=own)
     random = any(target.get(key) for key in ("random", "random_fully"))
     changes: dict[str, Any] = {}
     if chosen.first is not None and chosen.last is not None:
@@ -76,7 +83,7 @@ def _port(chosen: NatRange, old: int, manip: str, random: bool, ping: bool) -> i
     return low if manip == "dst" and not random else OneOf(low, high)
 
 
-def own_address(name: str, fields: dict[str, Any], topology: Topology) -> Address | None:
+def _own_address(name: str, fields: dict[str, Any], topology: Topology) -> Address | None:
     """The host's address that MASQUERADE (the one for the way out) and REDIRECT (the one of the way in) take; None: it has none."""
     if name == "MASQUERADE":
         return topology.masquerade_address(fields["dst"], fields["oif"])
