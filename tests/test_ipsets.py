@@ -21,6 +21,7 @@ add services 10.0.0.1,tcp:80-90
 add services 10.0.0.1,udp:53
 create places hash:net,iface family inet hashsize 1024 maxelem 65536
 add places 10.0.0.0/8,eth0
+add places 10.9.0.0/16,eth1
 create ports bitmap:port range 0-1024
 add ports 22
 create six hash:ip family inet6 hashsize 1024 maxelem 65536
@@ -48,6 +49,8 @@ PACKET = {
     [
         ("blocked", "dst", {}, True),
         ("blocked", "src", {}, False),
+        ("places", "src,src", {"src": "10.9.0.1"}, False),
+        ("places", "src,src", {"src": "10.9.0.1", "iif": "eth1"}, True),
         ("blocked", "src", {"src": "198.51.100.3"}, True),
         ("nets", "src", {}, True),
         ("nets", "src", {"src": "10.1.9.9"}, False),

@@ -77,6 +77,10 @@ class IpSets:
             return None
         hits = [e for e in found.elements if all(map(_fits, e.parts, values))]
         narrowest = min(hits, key=lambda e: e.width, default=None)
+        if narrowest and found.dimensions == ("net", "iface"):
+            # The search from narrow to wide stops where a network fits, whatever its interface (mtype_test_cidrs).
+            stop = min(e.width for e in found.elements if _fits(e.parts[0], values[0]))
+            return narrowest.width == stop and not narrowest.nomatch
         return narrowest is not None and not narrowest.nomatch
 
 
