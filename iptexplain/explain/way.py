@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from iptexplain.explain.chains import purpose
 from iptexplain.explain.networks import assumption_text, place_json, reason
+from iptexplain.explain.proxy import Proxied, proxied
 from iptexplain.explain.situation import ARRIVED, Situation, decider
 from iptexplain.explain.words import action, conditions, environment, said
 from iptexplain.host.assume import words_for
@@ -85,9 +86,7 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
         "decides_conditions": said(conditions(by.rule)) if by and by.rule else "",
         "decides_action": said(action(by.rule.target)) if by and by.rule else "",
         "published": port,
-        "proxied": any(
-            (p.host_port, p.proto) == (fields.get("dport"), fields["proto"]) for p in situation.docker.ports
-        ),
+        "proxied": proxied(situation, way),
         "unknowns": [_question(u) for u in sorted(way.unknowns, key=lambda u: u.place.line)],
         "bound": BRANCH_LIMIT if way.bounded else None,
         "told": way.told,
@@ -204,6 +203,7 @@ def trace_json(situation: Situation, way: Trace, notes: tuple[Assumption, ...] =
         "outcome": {**outcome_json(way.outcome), **({"bound": BRANCH_LIMIT} if way.bounded else {})},
         "replies": [_reply_json(situation, way.told)] if way.told else [],
         "answer": outcome_json(facts["answer"].outcome) if facts["answer"] else None,
+        "proxy": _proxy_json(facts["proxied"]),
         "why": why(facts),
     }
 
@@ -222,6 +222,14 @@ def _steps_json(situation: Situation, way: Trace) -> list[dict[str, Any]]:
         }
         for s in way.steps
     ]
+
+
+def _proxy_json(found: Proxied | None) -> dict[str, Any] | None:
+    """What docker-proxy makes of the packet: whether it runs, how that is known, and its own connection to the container."""
+    if found is None:
+        return None
+    onward = outcome_json(found.onward.outcome) if found.onward else None
+    return {"runs": found.runs, "known_by": "listeners" if found.known else "rules", "onward": onward}
 
 
 def _reply_json(situation: Situation, told: Trace) -> dict[str, Any]:

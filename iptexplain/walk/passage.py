@@ -244,6 +244,9 @@ class Passage:
         assert self.connection is not None
         manip = MANIP[hook]
         is_error = self.state == "RELATED" and self.seen.fields["proto"] in PINGS
+        redirect = is_error and (self.topology.family, self.seen.fields.get("icmp_type")) == (4, 5)
+        if redirect and (self.connection.is_dnat or self.connection.is_snat):
+            self._end("dropped", "other")  # the two ends would speak past the translation (nf_nat_icmp_reply_translation)
         if manip in self.settled or is_error or (self.fresh and not self.attached and self.state != "NEW"):
             self._known_nat(manip)
             return
