@@ -105,8 +105,8 @@ class Topology:
         return (network.prefix or 0) < BITS[self.family] - 1 and address.number == last
 
     def is_for_host(self, address: Address, interface: str) -> bool:
-        """Whether a packet to ``address`` that came in by ``interface`` is the host's (IPv6: see ``route``)."""
-        if self._is_strict(address):
+        """Whether a packet to ``address`` that came in by ``interface`` ("": the host's own) is for the host; see ``route``."""
+        if interface and self._is_strict(address):
             return any(a.address == address and a.interface == interface for a in self.addresses)
         return self.is_local(address)
 
