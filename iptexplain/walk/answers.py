@@ -26,7 +26,10 @@ MOST_QUOTED = {4: 576, 6: 1280}
 
 
 class Told(NamedTuple):
-    """The host's answer. ``hooked``: whether it passes OUTPUT; a reset for a packet that came in on a bridge does not."""
+    """The host's answer. ``hooked``: whether it passes OUTPUT; a reset for a packet that came in on a bridge does not.
+
+    ``connection``: the one that it belongs to; with ``settled`` it carries that, else conntrack finds it.
+    """
 
     packet: Packet
     hooked: bool
@@ -52,10 +55,13 @@ def own_answer(way: Trace, passage: Passage) -> Told | None:
         if source is None:
             return None
         fields, hooked = _icmp(seen, source, error, topology), True
-    known = passage.connection if passage.state not in ("INVALID", "UNTRACKED", None) else None
-    if known:
+    known = passage.connection
+    attached = known is not None and passage.state not in ("INVALID", "UNTRACKED")
+    if known and attached:
         known = known._replace(mark=seen["connmark"])
-    settled = frozenset(passage.settled) if known else None
+    elif known and fields["proto"] != "tcp":
+        fields["ctstate"] = "RELATED"  # conntrack knows what the error is about, if not the packet that caused it
+    settled = frozenset(passage.settled) if attached else None
     if passage.state == "UNTRACKED":
         fields["tracked"] = (
             True  # it inherits that conntrack has seen it, and so CT --notrack passes it over (nf_ct_attach)

@@ -47,7 +47,10 @@ def _all(
         return joined._replace(told=Trace(told.packet, (), outcome, None, None, True))
     answered = _all(ruleset, topology, told.packet, told.connection, told.reply, told.settled)
     # An ICMP error about the host's own reset goes the connection's first way, and makes it known (nf_conntrack_confirm).
-    return joined._replace(told=answered, connection=joined.connection or answered.connection)
+    found = told.connection is not None and told.settled is None
+    return joined._replace(
+        told=answered, connection=answered.connection if found else joined.connection or answered.connection
+    )
 
 
 def _joined(ways: list[Trace], bounded: bool) -> Trace:
