@@ -61,7 +61,7 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
     fields, last = way.packet.fields, way.outcome.fields
     port = next((p for p in situation.docker.ports if p.container_ip == str(last["dst"])), None)
     source, target = _bridge_of(situation, fields.get("iif")), _bridge_of(situation, _leaves(way))
-    used = [*notes, *_relevant(situation, way)]
+    used = [*notes, *_relevant(situation, way), *_beyond(situation, way, source)]
     decided = decider(way)
     by = next((s for s in way.steps if s.place == decided), None)
     return {
@@ -176,11 +176,25 @@ def _relevant(situation: Situation, way: Trace) -> list[Assumption]:
             relevant = values["bridge"] in interfaces and any(e.startswith("127.") for e in ends)
         elif assumption.name == "bridge_nf_call":
             relevant = way.outcome.bridged
+        elif assumption.name in ("other_half", "missing_half"):
+            relevant = bool(way.steps)
         else:
             relevant = way.outcome.kind == "forwarded" and not way.outcome.bridged
         if relevant:
             used.append(assumption)
     return used
+
+
+def _beyond(situation: Situation, way: Trace, source: Any) -> list[Assumption]:
+    """What this packet's way takes for granted of the machines at its ends."""
+    found = []
+    target = way.packet.dst
+    if way.outcome.kind == "delivered-local" and situation.topology.address_type(target) == "MULTICAST":
+        found.append(Assumption("multicast", {"address": str(target)}))
+    near = situation.topology.route(target)
+    if source and source.internal and (near is None or near.interface != source.bridge):
+        found.append(Assumption("internal_route", {"bridge": source.bridge}))
+    return found
 
 
 def why(facts: dict[str, Any]) -> str:
