@@ -70,7 +70,17 @@ class Topology:
         """Whether the snapshot lists the host's addresses: then an address that is not among them is not the host's."""
 
     def is_local(self, address: Address) -> bool:
-        return self._is_loopback(address) or any(a.address == address for a in self.addresses)
+        return self._is_loopback(address) or self.has(address) or self._is_anycast(address)
+
+    def has(self, address: Address, interface: str | None = None) -> bool:
+        """Whether it is one of the host's addresses (on ``interface``), and not merely local."""
+        return any(a.address == address and interface in (None, a.interface) for a in self.addresses)
+
+    def _is_anycast(self, address: Address) -> bool:
+        """The first address of a subnet is that of all of its routers, when IPv6 is forwarded (addrconf_join_anycast)."""
+        if self.family == 4 or not self.sysctl("net.ipv6.conf.all.forwarding", 1):
+            return False
+        return any(a.network.number == address.number and (a.network.prefix or 0) < 127 for a in self.addresses)
 
     def _is_loopback(self, address: Address) -> bool:
         return address.number >> 24 == 127 if self.family == 4 else address.number == 1
@@ -78,7 +88,7 @@ class Topology:
     def address_type(self, address: Address) -> str:
         """What the kernel's routing table calls an address (addrtype)."""
         if self.is_local(address):
-            return "LOCAL"
+            return "ANYCAST" if self._is_anycast(address) and not self.has(address) else "LOCAL"
         if self.family == 6:
             return "MULTICAST" if address.number >> 120 == 0xFF else "UNICAST"
         if address.number >> 28 == 14:
@@ -138,21 +148,23 @@ class Topology:
         return same[0] if same and self.family == 4 else address
 
     def masquerade_address(self, address: Address, interface: str) -> Address | None:
-        """What MASQUERADE puts in: of the interface's addresses the one nearest to the next hop (inet_select_addr).
+        """What MASQUERADE puts in: of the interface's addresses the one nearest to the next hop (inet_select_addr), in IPv6 to
+        the destination itself (ipv6_dev_get_saddr; an own address answers itself).
 
-        127.0.0.1 is of the host alone: then another interface's first address is taken. In IPv6 an own address answers itself
-        (rule 1 of ipv6_dev_get_saddr).
+        127.0.0.1 is of the host alone: then another interface's first address is taken.
         """
-        route = self.route(address)
-        hop = route.gateway if route and route.gateway else address
         if self.family == 6 and self.is_local(address):
             return address
-        worldwide = [a for a in self.addresses if not self._is_loopback(a.address)]
-        if not is_link_local(address):
-            worldwide = [a for a in worldwide if not is_link_local(a.address)]
-        mine = [a for a in worldwide if a.interface == interface]
-        near = [a for a in mine if a.network.covers(hop)]
-        return next((a.address for a in [*near, *mine, *worldwide]), None)
+        near = is_link_local(address)
+        usable = [a for a in self.addresses if not self._is_loopback(a.address) and is_link_local(a.address) == near]
+        mine = [a for a in usable if a.interface == interface]
+        if self.family == 6:
+            best = max(mine or usable, key=lambda a: _common(a, address), default=None)
+            return best.address if best else None
+        route = self.route(address)
+        hop = route.gateway if route and route.gateway else address
+        covering = [a for a in mine if a.network.covers(hop)]
+        return next((a.address for a in [*covering, *mine, *usable]), None)
 
     def endpoint_at(self, address: Address) -> Endpoint | None:
         return next((e for e in self.endpoints if address in e.addresses), None)
@@ -164,6 +176,12 @@ class Topology:
 def is_link_local(address: Address) -> bool:
     """Whether it is an IPv6 address that only one link knows."""
     return address.family == 6 and address.number >> 118 == LINK_LOCAL
+
+
+def _common(own: HostAddress, address: Address) -> int:
+    """How many leading bits an own address shares with another, at most those of its prefix (RFC 6724, rule 8)."""
+    bits = BITS[address.family]
+    return min(bits - (own.address.number ^ address.number).bit_length(), own.network.prefix or 0)
 
 
 def from_facts(facts: dict[str, Any], family: Family) -> Topology:

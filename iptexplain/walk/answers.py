@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from iptexplain.host.topology import Topology
+from iptexplain.host.topology import Topology, is_link_local
 from iptexplain.rules.addresses import Address
 from iptexplain.rules.targets.reject import ICMP_ERRORS
 from iptexplain.walk.conntrack import Connection
@@ -15,8 +15,10 @@ from iptexplain.walk.passage import Passage
 KERNEL_ERRORS: dict[tuple[str, str], dict[int, tuple[int, int] | None]] = {
     ("ttl", ""): {4: (11, 0), 6: (3, 0)},
     ("no-route", ""): {4: (3, 0), 6: (1, 0)},
+    ("no-route", "throw"): {4: (3, 0), 6: (1, 0)},
     ("no-route", "unreachable"): {4: (3, 1), 6: (1, 0)},
     ("no-route", "prohibit"): {4: (3, 13), 6: (1, 1)},
+    ("martian", "link-local"): {4: None, 6: (1, 2)},
 }
 """The kernel's reason to drop a packet, and the kind of route → type and code of the ICMP error (ip_error, ip6_pkt_drop)."""
 
@@ -85,7 +87,8 @@ def _error(way: Trace, passage: Passage) -> tuple[int, int] | None:
         return None
     onward = passage.topology.route(seen.fields["dst"], seen.fields["iif"])
     route = onward if outcome.by == "no-route" else None
-    found = KERNEL_ERRORS.get((outcome.by, route.kind if route else ""))
+    stays = outcome.by == "martian" and is_link_local(seen.fields["src"])
+    found = KERNEL_ERRORS.get((outcome.by, "link-local" if stays else route.kind if route else ""))
     return found[passage.topology.family] if found else None
 
 
@@ -105,6 +108,8 @@ def _icmp(seen: dict[str, Any], source: Address, error: tuple[int, int], topolog
         "iif": "", "src": source, "dst": seen["src"], "proto": "icmp" if family == 4 else "ipv6-icmp",
         "icmp_type": error[0], "icmp_code": error[1], "tos": seen["tos"] & 0x1E | 0xC0 if family == 4 else 0,
     }  # fmt: skip
+    if is_link_local(seen["src"]):
+        fields["link"] = seen["iif"]
     if isinstance(seen.get("length"), int):
         fields["length"] = min(HEADER[family] + 8 + seen["length"], MOST_QUOTED[family])
     return fields
@@ -122,7 +127,7 @@ def _icmp_source(asked: dict[str, Any], seen: dict[str, Any], topology: Topology
         return target
     if topology.is_local(seen["src"]):
         return topology.primary(seen["src"])
-    back = topology.route(seen["src"])
+    back = topology.route(seen["src"], asked["iif"])
     if back is None or back.kind != "unicast":
         return None
     if topology.family == 4 or back.prefsrc or bridged:

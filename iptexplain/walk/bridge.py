@@ -10,7 +10,7 @@ from typing import Any
 from iptexplain.host.topology import Endpoint, Topology
 from iptexplain.rules.addresses import Address
 from iptexplain.rules.matches.physdev import SOME_PORT
-from iptexplain.walk.routing import forwards
+from iptexplain.walk.routing import Lost, way_in
 
 
 class Bridging:
@@ -36,10 +36,12 @@ class Bridging:
         return bool(route and route.interface == self.name and not self.topology.is_local(address))
 
     def loses(self, fields: dict[str, Any]) -> str | None:
-        """Why a rewritten packet gets to nobody: IPv4 does not forward, the new address is nobody's, or it lies behind the port
-        that it came in by, which only a port in hairpin mode sends out by again."""
-        if self.topology.family == 4 and not forwards(self.topology, self.name):
-            return "no-forwarding"
+        """Why a rewritten packet gets to nobody: IPv4 does not let it in, the new address is nobody's, or it lies behind the
+        port that it came in by, which only a port in hairpin mode sends out by again."""
+        if self.topology.family == 4:
+            out = way_in(self.topology, fields, self.name)
+            if isinstance(out, Lost) and out.reason != "ttl":
+                return out.reason
         owner = self.topology.endpoint_at(fields["dst"])
         if owner is None:
             listed = self.topology.known_addresses and self.topology.endpoints

@@ -73,20 +73,26 @@ class Flows:
     def _connection(self, packet: dict[str, Any], typed: Packet, first: int) -> tuple[Connection | None, bool]:
         """The connection that a packet belongs to as it stands now, and whether the packet goes its other way.
 
-        The kernel finds it by the packet's own ends; where those are not given in full, and for an ICMP error, which is about
-        an earlier packet, it is that of the packet that it follows.
+        The kernel finds it by the packet's own ends, for an ICMP error by those of the packet that it quotes (``inner``), turned
+        around, which must have come from where the error goes to (nf_conntrack_inet_error). Where they are not given in
+        full it is the connection of the packet that this one follows.
         """
         after, known = packet.get("after"), self._known.get(first, {})
         if after is None:
             return None, False
-        own = tuple_of(typed)
-        if not packet.get("icmp_error") and None not in (own.sport, own.dport):
-            for connection in known.values():
-                if own == connection.original:
-                    return connection, False
-                if fits(own, connection.reply):
-                    return connection._replace(reply=own), True  # the answer shows what NAT has chosen
-            return None, False
+        quoted = packet.get("inner") if packet.get("icmp_error") else None
+        own = tuple_of(Packet(read_fields(quoted))).reversed() if quoted else tuple_of(typed)
+        if (quoted or not packet.get("icmp_error")) and None not in (own.sport, own.dport):
+            return self._found(own, known) if not quoted or own.dst == typed.dst else (None, False)
         earlier = self.sent[after]
         found = known.get(earlier.connection) if earlier.connection else None
         return found, bool(found) and (packet.get("dir", "reply") == "reply") != earlier.reply
+
+    def _found(self, own: Tuple, known: dict[Tuple, Connection]) -> tuple[Connection | None, bool]:
+        """The connection one of whose directions is ``own``; of a packet to its own sender the answers' one comes first."""
+        for connection in known.values():
+            if fits(own, connection.reply):
+                return connection._replace(reply=own), True  # the answer shows what NAT has chosen
+            if own == connection.original:
+                return connection, False
+        return None, False

@@ -16,7 +16,7 @@ from iptexplain.walk.decide import Decisions
 from iptexplain.walk.hooks import CONNTRACK, MANIP, tables_at
 from iptexplain.walk.outcome import Outcome
 from iptexplain.walk.packet import Packet
-from iptexplain.walk.routing import forwards, hears_itself, lost_on_arrival, refused, setting
+from iptexplain.walk.routing import FOR_HOST, Lost, hears_itself, lost_on_arrival, setting, way_in
 from iptexplain.walk.seen import Seen
 from iptexplain.walk.table import Step, TableWalk
 from iptexplain.walk.translation import port_key, translated
@@ -103,22 +103,24 @@ class Passage:
         if self.switched and not topology.is_local(f["dst"]):
             self._switch(bridge, f["dst"] != before)
         self.switched = False
-        problem = "martian" if lost else refused(topology, f["src"], f["dst"], came_in)
-        if problem:
-            self._end("dropped", problem)
-        kind = topology.address_type(f["dst"])
-        if kind in ("BROADCAST", "MULTICAST") or (kind == "LOCAL" and topology.is_for_host(f["dst"], came_in)):
+        out = Lost("martian") if lost else way_in(topology, f, came_in)
+        if isinstance(out, Lost):
+            self._end("dropped", out.reason)
+        if not out:
             self._deliver(came_in)
-        if topology.address_type(before) in ("BROADCAST", "MULTICAST"):
+        if topology.address_type(before) in FOR_HOST:
             self._end("dropped", "other")  # ip_forward takes only what was sent to this host alone
-        self._forward(came_in)
+        f["oif"] = out
+        f["ttl"] -= 1
+        self._hook("FORWARD")
+        self._hook("POSTROUTING")
+        self._end("forwarded", None, out)
 
     def _switch(self, bridge: Bridging, rewritten: bool) -> NoReturn:
         f = self.seen.fields
-        if rewritten:
-            lost = refused(self.topology, f["src"], f["dst"], bridge.name) or bridge.loses(f)
-            if lost:
-                self._end("dropped", lost)
+        lost = bridge.loses(f) if rewritten else None
+        if lost:
+            self._end("dropped", lost)
         f["oif"], f["physout"] = bridge.name, bridge.way_out(f)
         self._hook("FORWARD")
         f["iif"] = ""
@@ -129,25 +131,11 @@ class Passage:
         f = self.seen.fields
         f["oif"] = ""
         self._hook("INPUT")
-        if (
-            self.loopback and interface != "lo"
-        ):  # what came back was a copy; the packet itself goes out only now (ip_mc_output)
+        if self.loopback and interface != "lo":
+            # What came back was a copy; the packet itself goes out only now (ip_mc_output).
             f["iif"], f["oif"] = "", interface
             self._hook("POSTROUTING")
         self._end("delivered-local", None, interface)
-
-    def _forward(self, came_in: str) -> NoReturn:
-        f, topology = self.seen.fields, self.topology
-        if not forwards(topology, came_in):
-            self._end("dropped", "no-forwarding")
-        out = self._route()
-        if f["ttl"] <= 1:
-            self._end("dropped", "ttl")
-        f["oif"] = out
-        f["ttl"] -= 1
-        self._hook("FORWARD")
-        self._hook("POSTROUTING")
-        self._end("forwarded", None, out)
 
     def _outgoing(self) -> NoReturn:
         f = self.seen.fields
@@ -171,7 +159,7 @@ class Passage:
 
     def _route(self) -> str:
         """The interface by which the packet leaves; ends the way where no route has one."""
-        route = self.topology.route(self.seen.fields["dst"], self.seen.fields["iif"])
+        route = self.topology.route(self.seen.fields["dst"], self.seen.fields.get("link", ""))
         if route is None or route.kind != "unicast":
             self._end("dropped", "no-route")
         return route.interface
@@ -246,7 +234,9 @@ class Passage:
         is_error = self.state == "RELATED" and self.seen.fields["proto"] in PINGS
         redirect = is_error and (self.topology.family, self.seen.fields.get("icmp_type")) == (4, 5)
         if redirect and (self.connection.is_dnat or self.connection.is_snat):
-            self._end("dropped", "other")  # the two ends would speak past the translation (nf_nat_icmp_reply_translation)
+            self._end(
+                "dropped", "other"
+            )  # the two ends would speak past the translation (nf_nat_icmp_reply_translation)
         if manip in self.settled or is_error or (self.fresh and not self.attached and self.state != "NEW"):
             self._known_nat(manip)
             return

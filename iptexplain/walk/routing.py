@@ -2,32 +2,86 @@
 
 from __future__ import annotations
 
-from iptexplain.host.topology import Topology
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from iptexplain.host.topology import Topology, is_link_local
 from iptexplain.rules.addresses import Address
 
 
-def refused(topology: Topology, source: Address, target: Address, interface: str) -> str | None:
-    """Why a packet that came in by ``interface`` goes no further: ``martian`` or ``rp_filter``; None: it may.
+class Lost(NamedTuple):
+    """Where routing ends a packet's way: the reason as an outcome names it."""
 
-    Loopback addresses belong to lo (unless route_localnet is on), nobody else may send from the host's own addresses (unless
-    accept_local is on), and rp_filter 1 wants the route back to the sender to leave by the same interface, 2 any route at
-    all (net/ipv4/route.c, fib_frontend.c).
+    reason: str
+
+
+def way_in(topology: Topology, fields: Mapping[str, Any], interface: str) -> str | Lost:
+    """Where a packet goes that came in by ``interface``: the interface that it leaves by, or "" for the host itself.
+
+    After ip_route_input_slow (net/ipv4/route.c), ip6_route_input and ip6_forward.
     """
+    source, target = fields["src"], fields["dst"]
+    if martian(topology, source, target, interface):
+        return Lost("martian")
+    kind = topology.address_type(target)
+    if kind in FOR_HOST or (kind == "LOCAL" and topology.is_for_host(target, interface)):
+        reason = refused(topology, source, interface)
+        return Lost(reason) if reason else ""
+    if not forwards(topology, interface):
+        return Lost("no-forwarding")
+    route = topology.route(target, interface)
+    if route is None or route.kind != "unicast":
+        return Lost("no-route")
+    reason = refused(topology, source, interface)
+    if reason:
+        return Lost(reason)
+    if fields["ttl"] <= 1:
+        return Lost("ttl")
+    stays = is_link_local(source) or source == Address(6, 0)
+    return Lost("martian") if stays and route.interface != interface else route.interface
+
+
+FOR_HOST = ("BROADCAST", "MULTICAST", "ANYCAST")
+"""The types of address, beside its own, at which the host gets a packet."""
+
+
+def martian(topology: Topology, source: Address, target: Address, interface: str) -> bool:
+    """Whether IPv4 lets a packet with such addresses in from nowhere: loopback's belong to lo (unless route_localnet is on),
+    nobody is a group or everybody, and only who has no address yet is 0.0.0.0."""
     if topology.family == 6 or interface == "lo":
+        return False
+    if source.number >> 28 == 14 or source.number == EVERYBODY:
+        return True
+    if 0 in (source.number >> 24, target.number >> 24):
+        return target.number != EVERYBODY and (source.number, target.number) != (0, 0)
+    from_loopback = 127 in (source.number >> 24, target.number >> 24)
+    return from_loopback and not setting(topology, "route_localnet", interface)
+
+
+EVERYBODY = 0xFFFFFFFF
+"""255.255.255.255"""
+
+
+def refused(topology: Topology, source: Address, interface: str) -> str | None:
+    """Why IPv4 lets nobody with this ``source`` in by ``interface``: ``martian`` or ``rp_filter``; None: it may.
+
+    Nobody sends from the host's own addresses (unless accept_local is on). rp_filter 1 wants the route back to the sender to
+    leave by the same interface, 2 any route to him at all, and for both he is one machine (fib_validate_source).
+    """
+    if topology.family == 6 or interface == "lo" or source.number >> 24 == 0:
         return None
-    if not setting(topology, "route_localnet", interface) and (
-        source.number >> 24 == 127 or target.number >> 24 == 127
-    ):
+    strictness, accepts = (setting(topology, name, interface) for name in ("rp_filter", "accept_local"))
+    if not strictness:
+        return "martian" if topology.has(source) and not accepts else None
+    kind = topology.address_type(source)
+    if kind == "BROADCAST" or (kind == "LOCAL" and not accepts):
         return "martian"
-    if source.number >> 28 == 14 or source.number == 0xFFFFFFFF:
-        return "martian"
-    if topology.is_local(source):
-        return None if setting(topology, "accept_local", interface) else "martian"
+    if kind == "LOCAL":
+        return None if strictness == 2 or topology.has(source, interface) else "rp_filter"
     back = topology.route(source)
-    strictness = setting(topology, "rp_filter", interface)
-    if strictness == 1 and (back is None or back.interface != interface):
+    if back is None or back.kind != "unicast":
         return "rp_filter"
-    return "rp_filter" if strictness == 2 and back is None else None
+    return "rp_filter" if strictness == 1 and back.interface != interface else None
 
 
 def setting(topology: Topology, name: str, interface: str) -> int:

@@ -38,6 +38,10 @@ ICMP_ERRORS = {"icmp": (3, 4, 5, 11, 12), "ipv6-icmp": (*range(128), 137)}
 """The types to which no ICMP error is ever sent back."""
 
 
+MANY = ("broadcast", "multicast")
+"""What is sent to many is answered by nobody: the frame's kind, or the address's."""
+
+
 class RejectType(Kind):
     """One of TYPES, by either name or the beginning of one, in any case; saved by its first name."""
 
@@ -80,6 +84,7 @@ class Reject(Target):
             silent = isinstance(flags, frozenset) and "RST" in flags
         else:
             silent = packet.field("icmp_type") in ICMP_ERRORS.get(packet.field("proto"), ())
-        if silent or packet.field("fragment") is True or packet.field("pkttype") in ("broadcast", "multicast"):
+        to_many = packet.field("pkttype") in MANY or str(packet.field("dst_type")).lower() in MANY
+        if silent or to_many or packet.field("fragment") is True:
             return None
         return next(types[name][1] for types in TYPES.values() if name in types)
