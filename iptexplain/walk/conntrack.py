@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from iptexplain.rules.addresses import Address
+from iptexplain.rules.model import Place
+from iptexplain.rules.nat import NatTarget
 from iptexplain.walk.packet import OneOf, Packet
 from iptexplain.walk.tcp import TABLE, Tcp, kind_of, meet
 
@@ -37,6 +39,11 @@ class Tuple(NamedTuple):
         return Tuple(self.proto, self.dst, self.src, self.sport, answer)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether nothing of it is missing: ports, where the protocol has them."""
+        return None not in (self.sport, self.dport) or self.proto not in {*TRACKED_PORTS, *PINGS}
+
+    @property
     def origin(self) -> End:
         """The end that NAT of the source rewrites."""
         return self.src, self.sport
@@ -57,6 +64,9 @@ class Connection(NamedTuple):
     mark: int = 0
     known: bool = False
     """Whether it was confirmed before the packet that is on its way now."""
+
+    chosen_by: tuple[Place, NatTarget] | None = None
+    """The rule that left NAT a choice of addresses to send the packets on to: then ``reply`` comes from one of them."""
 
     tcp: Tcp = Tcp()
     gone: bool = False

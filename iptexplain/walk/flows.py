@@ -53,7 +53,8 @@ class Flows:
         connection, reply = self._connection(packet, typed, first)
         if connection and packet.get("icmp_error"):
             typed = typed.with_fields(ctstate="RELATED")
-        answer = trace(self.ruleset, self.topology, typed, connection, reply)
+        taken = [end for c in self._known.get(first, {}).values() for end in (c.original, c.reply)]
+        answer = trace(self.ruleset, self.topology, typed, connection, reply, taken)
         self.sent.append(Sent(first, answer.connection.original if answer.connection else None, answer.reply))
         known = self._known.setdefault(first, {})
         if connection:
@@ -82,7 +83,7 @@ class Flows:
             return None, False
         quoted = packet.get("inner") if packet.get("icmp_error") else None
         own = tuple_of(Packet(read_fields(quoted))).reversed() if quoted else tuple_of(typed)
-        if (quoted or not packet.get("icmp_error")) and None not in (own.sport, own.dport):
+        if (quoted or not packet.get("icmp_error")) and own.is_whole:
             return self._found(own, known) if not quoted or own.dst == typed.dst else (None, False)
         earlier = self.sent[after]
         found = known.get(earlier.connection) if earlier.connection else None

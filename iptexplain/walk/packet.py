@@ -95,6 +95,16 @@ class OneOf(NamedTuple):
     def __str__(self) -> str:
         return f"{self.first}-{self.last}"
 
+    @property
+    def size(self) -> int:
+        """How many addresses there are."""
+        return int(self.last.number - self.first.number + 1)  # type: ignore[union-attr]
+
+    def member(self, number: int) -> Address:
+        """One of the addresses, counted from 0."""
+        assert isinstance(self.first, Address)
+        return Address(self.first.family, self.first.number + number)
+
     def covers(self, value: Any) -> bool:
         return bool(self.first <= value <= self.last)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NoReturn
 
 from iptexplain.host.topology import Topology
@@ -11,15 +12,15 @@ from iptexplain.rules.matches.physdev import SOME_PORT
 from iptexplain.rules.model import Place, Ruleset
 from iptexplain.rules.nat import NatTarget
 from iptexplain.walk.bridge import Bridging
-from iptexplain.walk.conntrack import PINGS, Connection, new_connection, new_state, tuple_of
+from iptexplain.walk.conntrack import PINGS, Connection, Tuple, new_connection, new_state, tuple_of
 from iptexplain.walk.decide import Decisions
 from iptexplain.walk.hooks import CONNTRACK, MANIP, tables_at
 from iptexplain.walk.outcome import Outcome
-from iptexplain.walk.packet import Packet
+from iptexplain.walk.packet import OneOf, Packet
 from iptexplain.walk.routing import FOR_HOST, Lost, hears_itself, lost_on_arrival, setting, way_in
 from iptexplain.walk.seen import Seen
 from iptexplain.walk.table import Step, TableWalk
-from iptexplain.walk.translation import port_key, translated
+from iptexplain.walk.translation import other_port, port_key, translated
 
 DEFAULTS: dict[str, Any] = {
     "iif": "", "oif": "", "physin": "", "physout": "", "fragment": False, "mark": 0, "connmark": 0, "ttl": 64, "tos": 0,
@@ -39,6 +40,7 @@ class _Ended(Exception):
 
 class Passage:
     """``connection``: the known one that the packet belongs to, ``reply``: whether it goes the connection's other way.
+    ``taken``: the tuples of other connections, which NAT must not give to a new one.
 
     ``settled``: for an answer that the host itself sends, the ends of the connection that NAT has looked at already; such a
     packet carries the connection with it, RELATED (nf_ct_attach). None: an ordinary packet, which conntrack looks up.
@@ -46,8 +48,8 @@ class Passage:
 
     def __init__(self, ruleset: Ruleset, topology: Topology, packet: Packet, decisions: Decisions,
                  connection: Connection | None = None, reply: bool = False,
-                 settled: frozenset[str] | None = None) -> None:  # fmt: skip
-        self.ruleset, self.topology, self.decisions = ruleset, topology, decisions
+                 settled: frozenset[str] | None = None, taken: Collection[Tuple] = ()) -> None:  # fmt: skip
+        self.ruleset, self.topology, self.decisions, self.taken = ruleset, topology, decisions, taken
         self.seen = Seen({**DEFAULTS, **packet.fields}, topology, self.tracked)
         self.connection, self.reply = connection, reply
         self.fresh = connection is None
@@ -249,6 +251,11 @@ class Passage:
             self._rewrite(target, manip)
         if hook == "OUTPUT":
             self._check_loopback()
+        if manip == "src" and tuple_of(self.seen).reversed() in self.taken:
+            port = other_port(
+                self.seen.fields.get("sport")
+            )  # the answers would be another connection's (nf_nat_used_tuple)
+            self._put({"sport": port} if port else {})
         self.connection = self.connection._replace(reply=tuple_of(self.seen).reversed())
 
     def _check_loopback(self) -> None:
@@ -273,6 +280,8 @@ class Passage:
             return
         known = self.connection.destination if manip == "dst" else self.connection.source
         address, port = known(self.reply)
+        if isinstance(address, OneOf) and manip == "dst" and self.connection.chosen_by:
+            address = address.member(self.decisions.choose(*self.connection.chosen_by, address.size))
         key = port_key(self.seen.fields, manip)
         self._put({manip: address, **({key: port} if key and port is not None else {})})
 

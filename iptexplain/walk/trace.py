@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from iptexplain.host.topology import Topology
 from iptexplain.rules.model import Ruleset
 from iptexplain.rules.nat import NatTarget
 from iptexplain.walk.answers import own_answer
-from iptexplain.walk.conntrack import Connection
+from iptexplain.walk.conntrack import Connection, Tuple
 from iptexplain.walk.decide import Decisions, all_ways
 from iptexplain.walk.outcome import Outcome, Trace
 from iptexplain.walk.packet import OneOf, Packet
@@ -14,22 +16,24 @@ from iptexplain.walk.passage import Passage
 
 
 def trace(
-    ruleset: Ruleset, topology: Topology, packet: Packet, connection: Connection | None = None, reply: bool = False
-) -> Trace:
+    ruleset: Ruleset, topology: Topology, packet: Packet, connection: Connection | None = None, reply: bool = False,
+    taken: Collection[Tuple] = (),
+) -> Trace:  # fmt: skip
     """The way of ``packet`` through ``ruleset`` on a host of this ``topology``.
 
-    ``connection``: the known connection that it belongs to, ``reply``: whether it goes the connection's other way. Where
+    ``connection``: the known connection that it belongs to, ``reply``: whether it goes the connection's other way; ``taken``:
+    both tuples of the other known connections. Where
     rules cannot be decided, every way is taken: if all end alike the answer is definite, else its kind is unknown.
     """
-    return _all(ruleset, topology, packet, connection, reply, None)
+    return _all(ruleset, topology, packet, connection, reply, None, taken)
 
 
 def _all(
     ruleset: Ruleset, topology: Topology, packet: Packet, connection: Connection | None, reply: bool,
-    settled: frozenset[str] | None,
+    settled: frozenset[str] | None, taken: Collection[Tuple] = (),
 ) -> Trace:  # fmt: skip
     def one(decisions: Decisions) -> tuple[Trace, Passage]:
-        passage = Passage(ruleset, topology, packet, decisions, connection, reply, settled)
+        passage = Passage(ruleset, topology, packet, decisions, connection, reply, settled, taken)
         outcome = passage.run()
         unknowns = (*decisions.asked, *decisions.idle)
         return Trace(
@@ -37,9 +41,9 @@ def _all(
             settled=frozenset(decisions.used),
         ), passage  # fmt: skip
 
-    taken, bounded = all_ways(one, topology.assumed)
-    joined = _joined([way for way, _ in taken], bounded)
-    told = own_answer(joined, taken[0][1])
+    ways, bounded = all_ways(one, topology.assumed)
+    joined = _joined([way for way, _ in ways], bounded)
+    told = own_answer(joined, ways[0][1])
     if told is None:
         return joined
     if not told.hooked:
@@ -61,7 +65,7 @@ def _joined(ways: list[Trace], bounded: bool) -> Trace:
     first = first._replace(unknowns=tuple(asked.values()), bounded=bounded, settled=used)
     chosen = frozenset({"dst"} if any(isinstance(u.about, NatTarget) for u in asked.values()) else ())
     if not bounded and all(w.outcome.same_end(first.outcome, chosen) for w in ways):
-        return first._replace(outcome=_widest([w.outcome for w in ways])) if chosen else first
+        return _widest(first, ways) if chosen else first
     branches: list[Outcome] = []
     for way in ways:
         if not any(way.outcome.same_end(b) for b in branches):
@@ -69,8 +73,14 @@ def _joined(ways: list[Trace], bounded: bool) -> Trace:
     return first._replace(outcome=Outcome("unknown", None, None, first.outcome.fields, branches=tuple(branches)))
 
 
-def _widest(outcomes: list[Outcome]) -> Outcome:
-    """One outcome for all of the addresses that NAT may have chosen."""
-    ends = sorted({o.fields["dst"] for o in outcomes})
-    first = outcomes[0]
-    return first if len(ends) == 1 else first._replace(fields={**first.fields, "dst": OneOf(ends[0], ends[-1])})
+def _widest(first: Trace, ways: list[Trace]) -> Trace:
+    """One answer for all of the addresses that NAT may have chosen."""
+    ends = sorted({w.outcome.fields["dst"] for w in ways})
+    if len(ends) == 1:
+        return first
+    chosen, connection = OneOf(ends[0], ends[-1]), first.connection
+    if connection:
+        by = next((u.place, u.about) for u in first.unknowns if isinstance(u.about, NatTarget))
+        connection = connection._replace(reply=connection.reply._replace(src=chosen), chosen_by=by)
+    outcome = first.outcome._replace(fields={**first.outcome.fields, "dst": chosen})
+    return first._replace(outcome=outcome, connection=connection)

@@ -48,23 +48,24 @@ def translated(
     random = any(target.get(key) for key in ("random", "random_fully"))
     changes: dict[str, Any] = {}
     if chosen.first is not None and chosen.last is not None:
-        changes[manip] = _address(chosen.first, chosen.last, fields[manip], manip, random, choose)
+        port = fields.get(PORT_KEYS[manip])
+        fits = chosen.ports is None or (isinstance(port, int) and chosen.ports.low <= port <= chosen.ports.high)
+        kept = fields[manip] if fits and not random and manip == "src" else None
+        changes[manip] = _address(chosen.first, chosen.last, kept, manip, choose)
     key = port_key(fields, manip)
     if key and isinstance(fields.get(key), int):
         changes[key] = _port(chosen, fields[key], manip, random, key == "icmp_id")
     return changes
 
 
-def _address(
-    first: Address, last: Address, old: Any, manip: str, random: bool, choose: Callable[[int], int]
-) -> Address | OneOf:
-    """One of several by a hash of the packet's ends; a source that lies among them already is kept."""
+def _address(first: Address, last: Address, kept: Any, manip: str, choose: Callable[[int], int]) -> Address | OneOf:
+    """One of several by a hash of the packet's ends; ``kept``: the source, which stays when it lies among them already."""
     if first == last:
         return first
     if manip == "dst":
         return Address(first.family, first.number + choose(last.number - first.number + 1))
-    if not random and isinstance(old, Address) and first.number <= old.number <= last.number:
-        return old
+    if isinstance(kept, Address) and first.number <= kept.number <= last.number:
+        return kept
     return OneOf(first, last)
 
 
@@ -73,14 +74,21 @@ def _port(chosen: NatRange, old: int, manip: str, random: bool, ping: bool) -> i
     if chosen.ports is None:
         if not random or (manip == "dst" and not ping):
             return old
-        low, high = Range(0, 65535) if ping else next(c for c in PORT_CLASSES if old <= c.high)
-        return OneOf(low, high)
+        return OneOf(0, 65535) if ping else other_port(old) or old
     low, high = chosen.ports
     if chosen.base is not None and manip == "dst":
         return low + (old - chosen.base & 0xFFFF) % (high - low + 1)
     if low == high or (low <= old <= high and not random):
         return old if low <= old <= high else low
     return low if manip == "dst" and not random else OneOf(low, high)
+
+
+def other_port(port: Any) -> OneOf | None:
+    """What the kernel takes instead of a source port that another connection has; None: there is no port to take."""
+    if not isinstance(port, int):
+        return None
+    low, high = next(c for c in PORT_CLASSES if port <= c.high)
+    return OneOf(low, high)
 
 
 def _own_address(name: str, fields: dict[str, Any], topology: Topology) -> Address | None:
