@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from iptexplain.host.topology import Topology, is_link_local
 from iptexplain.rules.addresses import Address
 from iptexplain.rules.targets.reject import ICMP_ERRORS
-from iptexplain.walk.conntrack import Connection
+from iptexplain.walk.conntrack import Connection, tuple_of
 from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import Packet
 from iptexplain.walk.passage import Passage
@@ -57,19 +57,22 @@ def own_answer(way: Trace, passage: Passage) -> Told | None:
         if source is None:
             return None
         fields, hooked = _icmp(seen, source, error, topology), True
-    known = passage.connection
+    known, reply = passage.connection, not passage.reply
     attached = known is not None and passage.state not in ("INVALID", "UNTRACKED")
     if known and attached:
         known = known._replace(mark=seen["connmark"])
-    elif known and fields["proto"] != "tcp":
-        fields["ctstate"] = "RELATED"  # conntrack knows what the error is about, if not the packet that caused it
+    elif known:
+        # Conntrack does not know the packet, but may know whom the answer goes to.
+        found = known.way_of(tuple_of(passage.seen).reversed())
+        known, reply = (known, found) if found is not None else (None, False)
+        if known and fields["proto"] != "tcp":
+            fields["ctstate"] = "RELATED"
     settled = frozenset(passage.settled) if attached else None
     if passage.state == "UNTRACKED":
-        fields["tracked"] = (
-            True  # it inherits that conntrack has seen it, and so CT --notrack passes it over (nf_ct_attach)
-        )
+        # It inherits that conntrack has seen it, and so CT --notrack passes it over (nf_ct_attach).
+        fields["tracked"] = True
     came_in = str(way.packet.fields["iif"])
-    return Told(Packet(fields), hooked, came_in, known, bool(known) and not passage.reply, settled)
+    return Told(Packet(fields), hooked, came_in, known, bool(known) and reply, settled)
 
 
 def _error(way: Trace, passage: Passage) -> tuple[int, int] | None:

@@ -94,6 +94,13 @@ class Connection(NamedTuple):
         state = "ESTABLISHED" if reply or self.seen_reply else "NEW"
         return state, later._replace(seen_reply=self.seen_reply or reply)
 
+    def way_of(self, own: Tuple) -> bool | None:
+        """Whether a packet with this tuple goes the answers' way (True) or the other (False); None: it is not of this connection.
+
+        Of a packet to its own sender, the answers' way comes first.
+        """
+        return True if fits(own, self.reply) else False if own == self.original else None
+
     def closed(self) -> Connection:
         """After a reset of the host's own (nf_ct_set_closing)."""
         return self._replace(tcp=self.tcp._replace(state="CLOSE"))

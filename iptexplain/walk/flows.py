@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from iptexplain.errors import OptionError
 from iptexplain.host.topology import Topology
 from iptexplain.rules.model import Ruleset
-from iptexplain.walk.conntrack import Connection, Tuple, fits, tuple_of
+from iptexplain.walk.conntrack import Connection, Tuple, tuple_of
 from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import Packet, read_fields
 from iptexplain.walk.trace import trace
@@ -90,10 +90,10 @@ class Flows:
         return found, bool(found) and (packet.get("dir", "reply") == "reply") != earlier.reply
 
     def _found(self, own: Tuple, known: dict[Tuple, Connection]) -> tuple[Connection | None, bool]:
-        """The connection one of whose directions is ``own``; of a packet to its own sender the answers' one comes first."""
+        """The connection one of whose directions is ``own``."""
         for connection in known.values():
-            if fits(own, connection.reply):
-                return connection._replace(reply=own), True  # the answer shows what NAT has chosen
-            if own == connection.original:
-                return connection, False
+            reply = connection.way_of(own)
+            if reply is not None:
+                # An answer shows what NAT has chosen.
+                return (connection._replace(reply=own), True) if reply else (connection, False)
         return None, False

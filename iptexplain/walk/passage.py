@@ -151,7 +151,7 @@ class Passage:
             if not hears_itself(self.topology, f["dst"]):
                 self._end("sent", None, out)
             f["pkttype"] = self.topology.address_type(f["dst"]).lower()
-        self.loopback = f["tracked"] = True
+        self.loopback, f["tracked"] = True, self.state != "INVALID"
         f["iif"], f["oif"] = out, ""
         self._hook("PREROUTING")
         self._deliver(out)
@@ -203,7 +203,7 @@ class Passage:
     # -- connection tracking
 
     def _track(self) -> None:
-        if self.attached or self.loopback:
+        if self.attached or (self.loopback and self.state != "INVALID"):
             return
         f = self.seen.fields
         given = f.get("ctstate")

@@ -22,8 +22,8 @@ def trace(
     """The way of ``packet`` through ``ruleset`` on a host of this ``topology``.
 
     ``connection``: the known connection that it belongs to, ``reply``: whether it goes the connection's other way; ``taken``:
-    both tuples of the other known connections. Where
-    rules cannot be decided, every way is taken: if all end alike the answer is definite, else its kind is unknown.
+    both tuples of the other known connections. Where rules cannot be decided, every way is taken: if all end alike the
+    answer is definite, else its kind is unknown.
     """
     return _all(ruleset, topology, packet, connection, reply, None, taken)
 
