@@ -99,9 +99,12 @@ class Topology:
         return route.kind.upper() if route else "UNICAST"
 
     def type_at(self, address: Address, interface: str) -> str | None:
-        """The type when only the addresses of one interface count (inet_dev_addr_type); None: nobody listed them."""
-        if self.family == 6 or not self.known_addresses:
+        """The type when only the addresses of one interface count (inet_dev_addr_type, match_lookup_rt6); None: nobody listed
+        them."""
+        if not self.known_addresses:
             return None
+        if self.family == 6:
+            return "LOCAL" if self.has(address, interface) else self.address_type(address).replace("LOCAL", "UNICAST")
         if address.number >> 28 == 14:
             return "MULTICAST"
         mine = [a for a in self.addresses if a.interface == interface]

@@ -123,14 +123,10 @@ class NumberRange(Kind):
         return ((value.low, value.high),) if value.low <= value.high else ()
 
 
-MOST_DIGITS = 100
-"""No number that iptables reads is written with more; Python would refuse to read one of some thousand digits."""
-
-
 def to_int(text: str) -> int:
     """The number ``text`` as strtoul(…, 0) reads it; raises OptionError when it is none."""
-    if len(text) > MOST_DIGITS:
-        raise OptionError(f"'{text[:MOST_DIGITS]}…' is too long for a number")
+    if len(text) > 100:  # Python refuses to read thousands of digits
+        raise OptionError(f"'{text[:100]}…' is too long for a number")
     if text.isdecimal() and text.isascii() and (text[0] != "0" or text == "0"):
         return int(text)
     try:

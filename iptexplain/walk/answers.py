@@ -11,6 +11,7 @@ from iptexplain.walk.conntrack import Connection, tuple_of
 from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import Packet
 from iptexplain.walk.passage import Passage
+from iptexplain.walk.tracking import WITHOUT
 
 KERNEL_ERRORS: dict[tuple[str, str], dict[int, tuple[int, int] | None]] = {
     ("ttl", ""): {4: (11, 0), 6: (3, 0)},
@@ -57,8 +58,9 @@ def own_answer(way: Trace, passage: Passage) -> Told | None:
         if source is None:
             return None
         fields, hooked = _icmp(seen, source, error, topology), True
-    known, reply = passage.connection, not passage.reply
-    attached = known is not None and passage.state not in ("INVALID", "UNTRACKED")
+    ct = passage.tracking
+    known, reply = ct.connection, not ct.reply
+    attached = known is not None and ct.state not in WITHOUT
     if known and attached:
         known = known._replace(mark=seen["connmark"])
     elif known:
@@ -67,8 +69,8 @@ def own_answer(way: Trace, passage: Passage) -> Told | None:
         known, reply = (known, found) if found is not None else (None, False)
         if known and fields["proto"] != "tcp":
             fields["ctstate"] = "RELATED"
-    settled = frozenset(passage.settled) if attached else None
-    if passage.state == "UNTRACKED":
+    settled = frozenset(ct.settled) if attached else None
+    if ct.state == "UNTRACKED":
         # It inherits that conntrack has seen it, and so CT --notrack passes it over (nf_ct_attach).
         fields["tracked"] = True
     came_in = str(way.packet.fields["iif"])

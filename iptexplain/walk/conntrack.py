@@ -65,6 +65,9 @@ class Connection(NamedTuple):
     known: bool = False
     """Whether it was confirmed before the packet that is on its way now."""
 
+    zones: tuple[Any, Any] = (0, 0)
+    """In which zone each direction's packets are looked up (CT --zone)."""
+
     chosen_by: tuple[Place, NatTarget] | None = None
     """The rule that left NAT a choice of addresses to send the packets on to: then ``reply`` comes from one of them."""
 
@@ -166,7 +169,12 @@ def new_connection(packet: Packet) -> Connection:
     """The connection that a packet opens, before any NAT."""
     own = tuple_of(packet)
     opened = meet(Tcp(), packet.fields.get("flags", SYN), False, False).tcp if own.proto == "tcp" else Tcp()
-    return Connection(own, own.reversed(), tcp=opened)
+    return Connection(own, own.reversed(), tcp=opened, zones=zones_of(packet))
+
+
+def zones_of(packet: Packet) -> tuple[Any, Any]:
+    """The zones that the rules of raw have put a packet into, one for each direction."""
+    return packet.fields.get("zone_orig", 0), packet.fields.get("zone_reply", 0)
 
 
 SCTP_OPENERS = frozenset({"INIT", "HEARTBEAT", "SHUTDOWN_ACK"})

@@ -57,7 +57,7 @@ class Flows:
         answer = trace(self.ruleset, self.topology, typed, connection, reply, taken)
         self.sent.append(Sent(first, answer.connection.original if answer.connection else None, answer.reply))
         known = self._known.setdefault(first, {})
-        if connection:
+        if connection and answer.found:
             known.pop(connection.original, None)
         if answer.connection:
             known[answer.connection.original] = answer.connection

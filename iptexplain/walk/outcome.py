@@ -54,5 +54,8 @@ class Trace(NamedTuple):
     settled: frozenset[str] = frozenset()
     """What of that was settled by an assumption: names of matches and targets."""
 
+    found: bool = True
+    """Whether conntrack found the connection that the packet was said to belong to: not in another zone."""
+
     told: Trace | None = None
     """The answer that the host itself sends to the packet: a reset or an ICMP error."""

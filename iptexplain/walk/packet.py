@@ -29,6 +29,10 @@ def _chunks(text: str) -> frozenset[str]:
     return frozenset(Flags(*sctp.CHUNKS).parse(text, 4))
 
 
+def _numbers(text: str) -> frozenset[int]:
+    return frozenset(to_int(word) for word in text.split(",") if word)
+
+
 def _truth(text: str) -> bool:
     if text.lower() not in _TRUTHS:
         raise OptionError(f"'{text}' is neither true nor false")
@@ -67,7 +71,7 @@ FIELDS: dict[str, Reader] = {
     "pkttype": _word(pkttype.TYPES),
     "ipsec_in": _truth, "ipsec_out": _truth,
     "hook": _word(Choice(*MANIP, "FORWARD", any_case=True)), "tracked": _truth, "ctexpire": to_int, "helper": str, "uid": to_int, "gid": to_int,
-    "tcp_options": to_int, "tcpmss": to_int, "spi": to_int, "realm": to_int, "cpu": to_int,
+    "tcp_options": _numbers, "tcpmss": to_int, "spi": to_int, "realm": to_int, "cpu": to_int,
 }  # fmt: skip
 """The fields that rules speak of, with what reads each from text. Interfaces: "" is none (a packet of this host has no iif)."""
 

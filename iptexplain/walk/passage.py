@@ -6,13 +6,12 @@ from collections.abc import Collection
 from typing import Any, NoReturn
 
 from iptexplain.host.topology import Topology
-from iptexplain.rules.answer import Answer
 from iptexplain.rules.extension import Target
 from iptexplain.rules.matches.physdev import SOME_PORT
 from iptexplain.rules.model import Place, Ruleset
 from iptexplain.rules.nat import NatTarget
 from iptexplain.walk.bridge import Bridging
-from iptexplain.walk.conntrack import PINGS, Connection, Tuple, new_connection, new_state, tuple_of
+from iptexplain.walk.conntrack import PINGS, Connection, Tuple, tuple_of
 from iptexplain.walk.decide import Decisions
 from iptexplain.walk.hooks import CONNTRACK, MANIP, tables_at
 from iptexplain.walk.outcome import Outcome
@@ -20,6 +19,7 @@ from iptexplain.walk.packet import OneOf, Packet
 from iptexplain.walk.routing import FOR_HOST, Lost, hears_itself, lost_on_arrival, setting, way_in
 from iptexplain.walk.seen import Seen
 from iptexplain.walk.table import Step, TableWalk
+from iptexplain.walk.tracking import WITHOUT, Tracking
 from iptexplain.walk.translation import other_port, port_key, translated
 
 DEFAULTS: dict[str, Any] = {
@@ -27,8 +27,6 @@ DEFAULTS: dict[str, Any] = {
     "tracked": False,
 }  # fmt: skip
 """What a packet has when nobody says otherwise."""
-
-BOTH_ENDS = frozenset({"src", "dst"})
 
 
 class _Ended(Exception):
@@ -39,30 +37,23 @@ class _Ended(Exception):
 
 
 class Passage:
-    """``connection``: the known one that the packet belongs to, ``reply``: whether it goes the connection's other way.
-    ``taken``: the tuples of other connections, which NAT must not give to a new one.
+    """The packet, its connection when it belongs to a known one (see Tracking), and the way that it takes.
 
-    ``settled``: for an answer that the host itself sends, the ends of the connection that NAT has looked at already; such a
-    packet carries the connection with it, RELATED (nf_ct_attach). None: an ordinary packet, which conntrack looks up.
+    ``taken``: the tuples of other connections, which NAT must not give to a new one.
     """
 
     def __init__(self, ruleset: Ruleset, topology: Topology, packet: Packet, decisions: Decisions,
                  connection: Connection | None = None, reply: bool = False,
                  settled: frozenset[str] | None = None, taken: Collection[Tuple] = ()) -> None:  # fmt: skip
         self.ruleset, self.topology, self.decisions, self.taken = ruleset, topology, decisions, taken
-        self.seen = Seen({**DEFAULTS, **packet.fields}, topology, self.tracked)
-        self.connection, self.reply = connection, reply
-        self.fresh = connection is None
-        self.settled = set(BOTH_ENDS if settled is None and connection else settled or ())
-        self.state: str | None = None
+        self.tracking = Tracking(connection, reply, settled)
+        self.seen = Seen({**DEFAULTS, **packet.fields}, topology, self.tracking.field)
         self.steps: list[Step] = []
-        self.confirmed = self.loopback = self.switched = False
+        self.loopback = self.switched = False
         if connection:
             self.seen.fields["connmark"] = connection.mark
-        self.attached = settled is not None
-        if self.attached:
-            self.state, self.seen.fields["tracked"] = "RELATED", True
-            self.fresh = connection is not None and not connection.known
+        if self.tracking.attached:
+            self.seen.fields["tracked"] = True
 
     def run(self) -> Outcome:
         try:
@@ -71,14 +62,6 @@ class Passage:
             self._outgoing()
         except _Ended as e:
             return e.outcome
-
-    @property
-    def remembered(self) -> Connection | None:
-        """The connection as conntrack knows it when the packet has passed; None: not at all, or no longer."""
-        known = self.connection if self.confirmed or not self.fresh else None
-        if known is None or known.gone:
-            return None
-        return known._replace(mark=self.seen.fields["connmark"])
 
     def _end(
         self, kind: str, by: Place | str | None = None, interface: str | None = None, answer: str | None = None
@@ -151,7 +134,7 @@ class Passage:
             if not hears_itself(self.topology, f["dst"]):
                 self._end("sent", None, out)
             f["pkttype"] = self.topology.address_type(f["dst"]).lower()
-        self.loopback, f["tracked"] = True, self.state != "INVALID"
+        self.loopback, f["tracked"] = True, self.tracking.state != "INVALID"
         f["iif"], f["oif"] = out, ""
         self._hook("PREROUTING")
         self._deliver(out)
@@ -172,15 +155,14 @@ class Passage:
         self.seen.fields["hook"] = hook
         for table in tables_at(hook, self.ruleset.backend):
             if table == CONNTRACK:
-                self._track()
+                if not self.loopback or self.tracking.state == "INVALID":
+                    self.tracking.look_up(self.seen)
             elif table == "nat":
                 self._nat(hook)
             elif self._has(table, hook):
                 self._filter(table, hook)
-        if hook in ("INPUT", "POSTROUTING") and not (self.attached and self.reply):
-            self.confirmed = True  # the last hook of the way: conntrack keeps the connection (nf_confirm)
-            if self.connection:
-                self.connection = self.connection._replace(known=True)
+        if hook in ("INPUT", "POSTROUTING"):
+            self.tracking.confirm()
 
     def _has(self, table: str, hook: str) -> bool:
         found = self.ruleset.tables.get(table)
@@ -195,56 +177,31 @@ class Passage:
             self.seen.fields.update(before)
             answer = getattr(walk.target, "answer_to", None)
             told = answer(self.seen) if answer else None
-            if told == "tcp-reset" and self.connection and self.state not in ("INVALID", "UNTRACKED"):
-                self.connection = self.connection.closed()
+            if told == "tcp-reset" and self.tracking.connection and self.tracking.state not in WITHOUT:
+                self.tracking.connection = self.tracking.connection.closed()
             self._end("rejected" if answer else "dropped", self.steps[-1].place, None, told)
         return walk.target
-
-    # -- connection tracking
-
-    def _track(self) -> None:
-        if self.attached or (self.loopback and self.state != "INVALID"):
-            return
-        f = self.seen.fields
-        given = f.get("ctstate")
-        if self.connection and not given:
-            self.state, met = self.connection.met_by(self.seen, self.reply)
-            if met:
-                self.connection = met
-                return
-            self.connection, self.reply, self.fresh, self.settled = None, False, True, set()
-        self.state = given or new_state(self.seen)
-        if self.fresh and self.state not in ("INVALID", "UNTRACKED"):
-            self.connection = new_connection(self.seen)
-
-    def tracked(self, name: str) -> Any:
-        """A field of the packet's conntrack entry."""
-        if name == "ctstate":
-            return self.state or "INVALID"
-        if name == "ctdir":
-            return "REPLY" if self.reply else "ORIGINAL"
-        value = self.connection.field(name) if self.connection else None
-        return Answer.UNKNOWN if value is None else value
 
     # -- NAT
 
     def _nat(self, hook: str) -> None:
-        if self.state in ("INVALID", "UNTRACKED", None) or (self.loopback and hook in ("PREROUTING", "INPUT")):
+        ct = self.tracking
+        if ct.state in WITHOUT or (self.loopback and hook in ("PREROUTING", "INPUT")):
             return
-        assert self.connection is not None
+        assert ct.connection is not None
         manip = MANIP[hook]
-        is_error = self.state == "RELATED" and self.seen.fields["proto"] in PINGS
+        is_error = ct.state == "RELATED" and self.seen.fields["proto"] in PINGS
         redirect = is_error and (self.topology.family, self.seen.fields.get("icmp_type")) == (4, 5)
-        if redirect and (self.connection.is_dnat or self.connection.is_snat):
+        if redirect and (ct.connection.is_dnat or ct.connection.is_snat):
             self._end(
                 "dropped", "other"
             )  # the two ends would speak past the translation (nf_nat_icmp_reply_translation)
-        if manip in self.settled or is_error or (self.fresh and not self.attached and self.state != "NEW"):
+        if manip in ct.settled or is_error or (ct.fresh and not ct.attached and ct.state != "NEW"):
             self._known_nat(manip)
             return
         target = self._filter("nat", hook) if self._has("nat", hook) else None
-        self.settled.add(manip)
-        if self.reply:
+        ct.settled.add(manip)
+        if ct.reply:
             self._known_nat(manip)
             return
         if isinstance(target, NatTarget):
@@ -256,7 +213,7 @@ class Passage:
                 self.seen.fields.get("sport")
             )  # the answers would be another connection's (nf_nat_used_tuple)
             self._put({"sport": port} if port else {})
-        self.connection = self.connection._replace(reply=tuple_of(self.seen).reversed())
+        ct.connection = ct.connection._replace(reply=tuple_of(self.seen).reversed())
 
     def _check_loopback(self) -> None:
         """A packet from 127.0.0.1 that was rewritten may not leave by another interface (ip_route_me_harder)."""
@@ -265,8 +222,8 @@ class Passage:
             return
         out = self._way_out()
         if out != "lo" and not setting(self.topology, "route_localnet", out):
-            assert self.connection is not None
-            f["dst"], f["dport"] = self.connection.original.dst, self.connection.original.dport
+            assert self.tracking.connection is not None
+            f["dst"], f["dport"] = self.tracking.connection.original.dst, self.tracking.connection.original.dport
             self._end("dropped", "martian")
 
     def _known_nat(self, manip: str) -> None:
@@ -274,14 +231,15 @@ class Passage:
 
         An end that NAT left alone stays as the packet has it: an ICMP error can come from a third machine.
         """
-        assert self.connection is not None
-        rewritten = self.connection.is_dnat if (manip == "dst") != self.reply else self.connection.is_snat
+        connection, reply = self.tracking.connection, self.tracking.reply
+        assert connection is not None
+        rewritten = connection.is_dnat if (manip == "dst") != reply else connection.is_snat
         if not rewritten:
             return
-        known = self.connection.destination if manip == "dst" else self.connection.source
-        address, port = known(self.reply)
-        if isinstance(address, OneOf) and manip == "dst" and self.connection.chosen_by:
-            address = address.member(self.decisions.choose(*self.connection.chosen_by, address.size))
+        known = connection.destination if manip == "dst" else connection.source
+        address, port = known(reply)
+        if isinstance(address, OneOf) and manip == "dst" and connection.chosen_by:
+            address = address.member(self.decisions.choose(*connection.chosen_by, address.size))
         key = port_key(self.seen.fields, manip)
         self._put({manip: address, **({key: port} if key and port is not None else {})})
 

@@ -111,16 +111,8 @@ def forwards(topology: Topology, interface: str) -> bool:
 
 
 def way_back(topology: Topology, source: Address, interface: str, loose: bool, accept_local: bool) -> bool:
-    """Whether an answer to ``source`` would leave by ``interface``, or ``loose``: by any (ipt_rpfilter.c, ip6t_rpfilter.c).
-
-    IPv6 looks only at the routes of that interface, IPv4 takes the best of all.
-    """
+    """Whether an answer to ``source`` would leave by ``interface``, or ``loose``: by any (ipt_rpfilter.c, ip6t_rpfilter.c)."""
     if topology.is_local(source):
-        here = topology.family == 6 or any(a.interface == interface for a in topology.addresses if a.address == source)
-        return accept_local and (loose or here)
-    if topology.family == 6 and not loose:
-        return any(
-            r.network.covers(source) and r.interface == interface for r in topology.routes if r.kind == "unicast"
-        )
-    route = topology.route(source)
+        return accept_local and (loose or topology.family == 6 or topology.has(source, interface))
+    route = topology.route(source, interface)
     return route is not None and route.kind == "unicast" and (loose or route.interface == interface)

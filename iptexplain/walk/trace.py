@@ -36,9 +36,10 @@ def _all(
         passage = Passage(ruleset, topology, packet, decisions, connection, reply, settled, taken)
         outcome = passage.run()
         unknowns = (*decisions.asked, *decisions.idle)
+        ct, mark = passage.tracking, passage.seen.fields["connmark"]
         return Trace(
-            packet, tuple(passage.steps), outcome, passage.remembered, passage.state, passage.reply, unknowns,
-            settled=frozenset(decisions.used),
+            packet, tuple(passage.steps), outcome, ct.remembered(mark), ct.first_state, ct.reply, unknowns,
+            settled=frozenset(decisions.used), found=ct.found,
         ), passage  # fmt: skip
 
     ways, bounded = all_ways(one, topology.assumed)

@@ -32,6 +32,13 @@ class FlagsUnderMask(Kind):
         return {f for f in mask if f in actual} == set(comp)
 
 
+class TcpOption(Number):
+    """The number of a TCP option; a packet has a set of them."""
+
+    def contains(self, value: int, actual: frozenset[int]) -> bool:
+        return value in actual
+
+
 class Tcp(Match):
     """The ports, flags and options of a TCP segment; loaded by ``-p tcp`` itself when one of its options is used.
 
@@ -44,7 +51,7 @@ class Tcp(Match):
     options = (
         Option("--sport", PortRange(), "sport", invert=True, aliases=("--source-port",)),
         Option("--dport", PortRange(), "dport", invert=True, aliases=("--destination-port",)),
-        Option("--tcp-option", Number(1, 255), "tcp_options", invert=True),
+        Option("--tcp-option", TcpOption(1, 255), "tcp_options", invert=True),
         Option("--tcp-flags", FlagsUnderMask(), "flags", invert=True),
         Option("--syn", invert=True),
     )

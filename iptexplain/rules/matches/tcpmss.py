@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from iptexplain.rules.extension import Match, Option
+from iptexplain.rules.answer import Answer, Packet
+from iptexplain.rules.extension import Match, Option, Setting
 from iptexplain.rules.values import NumberRange
+
+MSS = 2
+"""The number of the option (RFC 9293)."""
 
 
 class Tcpmss(Match):
@@ -16,3 +20,10 @@ class Tcpmss(Match):
     protocols = frozenset({"tcp"})
     options = (Option("--mss", NumberRange(0, 65535), "tcpmss", invert=True, required=True),)
     __slots__ = ()
+
+    def holds(self, setting: Setting, packet: Packet) -> Answer:
+        """The field ``tcp_options`` lists the packet's options, where it is known."""
+        listed = packet.field("tcp_options")
+        if listed is not Answer.UNKNOWN and MSS not in listed:
+            return Answer.of(setting.inverted)
+        return super().holds(setting, packet)

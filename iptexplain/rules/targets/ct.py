@@ -84,7 +84,14 @@ class Ct(Target):
         return super().refuse(rule, table, family)
 
     def changes(self, packet: Packet) -> Mapping[str, Any]:
-        return untracked(packet) if self.get("notrack") else {}
+        """The fields ``zone_orig`` and ``zone_reply``: in which zone a packet of each direction is looked up."""
+        if self.get("notrack"):
+            return untracked(packet)
+        found = next((s for s in self.settings if s.option.key in ZONES), None)
+        if found is None or packet.field("tracked") is True:
+            return {}
+        zone = packet.field("mark") if found.value == "mark" else found.value
+        return {key: zone for key in ZONES[1:] if found.option.key in ("zone", key)}
 
 
 def untracked(packet: Packet) -> Mapping[str, Any]:
