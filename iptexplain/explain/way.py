@@ -70,6 +70,7 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
         "stages_of": stages,
         "source": _end(situation, fields, "src", "sport"),
         "target": _end(situation, fields, "dst", "dport"),
+        "receiver": situation.name_of(last["dst"]),
         "now": {k: last.get(k) for k in SHOWN},
         "was": {k: fields.get(k) for k in SHOWN},
         "proto": fields["proto"],
@@ -144,8 +145,18 @@ def _end(situation: Situation, fields: dict[str, Any], address: str, port: str) 
         "address": str(fields[address]),
         "port": fields.get(port),
         "name": situation.name_of(fields[address]),
+        "network": _network_of(situation, fields[address]),
         "is_host": situation.topology.is_local(fields[address]),
     }
+
+
+def _network_of(situation: Situation, address: Any) -> str | None:
+    """The network that a container is on: its name in Docker, else the bridge's."""
+    endpoint = situation.topology.endpoint_at(address)
+    if endpoint is None or endpoint.interface not in situation.topology.bridges:
+        return None
+    network = situation.docker.network(endpoint.interface)
+    return network.name if network and network.name else endpoint.interface
 
 
 def _purpose(situation: Situation, way: Trace) -> str:
@@ -279,5 +290,5 @@ def _plain(value: Any) -> Any:
     if value == "ipv6-icmp":
         return "icmpv6"
     if isinstance(value, frozenset):
-        return ",".join(sorted(value))
+        return ",".join(sorted(map(str, value)))
     return value if isinstance(value, int | None) and not isinstance(value, tuple) else str(value)

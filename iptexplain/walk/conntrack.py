@@ -110,6 +110,8 @@ class Connection(NamedTuple):
 
     @property
     def is_dnat(self) -> bool:
+        if self.original.proto in PINGS:  # their id is an end of the source's alone
+            return self.original.dst != self.reply.src
         return self.original.target != self.reply.origin
 
     @property

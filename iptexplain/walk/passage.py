@@ -46,8 +46,9 @@ class Passage:
                  connection: Connection | None = None, reply: bool = False,
                  settled: frozenset[str] | None = None, taken: Collection[Tuple] = ()) -> None:  # fmt: skip
         self.ruleset, self.topology, self.decisions, self.taken = ruleset, topology, decisions, taken
-        self.tracking = Tracking(connection, reply, settled)
-        self.seen = Seen({**DEFAULTS, **packet.fields}, topology, self.tracking.field)
+        fields = {**DEFAULTS, **packet.fields}
+        self.tracking = Tracking(fields.pop("ctstate", None), connection, reply, settled)
+        self.seen = Seen(fields, topology, self.tracking.field)
         self.steps: list[Step] = []
         self.loopback = self.switched = False
         if connection:

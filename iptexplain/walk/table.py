@@ -73,7 +73,7 @@ class TableWalk:
         """A target with a file of its own: what it changes, and the verdict when it gives one."""
         verdict = target.decide(self.packet)
         changes = dict(target.changes(self.packet))
-        self._step(place, target.called, rule, depth, changes)
+        self._step(place, target.called, rule, depth, {k: v for k, v in changes.items() if k != "tracked"})
         self.packet.fields.update(changes)
         if verdict is None:
             return None

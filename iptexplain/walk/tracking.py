@@ -13,14 +13,17 @@ WITHOUT = ("INVALID", "UNTRACKED", None)
 
 
 class Tracking:
-    """``connection``: the known one that the packet belongs to, ``reply``: whether it goes the connection's other way.
+    """``given``: the state that somebody says it has; ``connection``: the known one that the packet belongs to, ``reply``: whether
+    it goes the connection's other way.
 
     ``settled``: for an answer that the host itself sends, the ends of the connection that NAT has looked at already; such a
     packet carries the connection with it, RELATED (nf_ct_attach). None: an ordinary packet, which is looked up.
     """
 
-    def __init__(self, connection: Connection | None, reply: bool, settled: frozenset[str] | None) -> None:
-        self.connection, self.reply = connection, reply
+    def __init__(
+        self, given: str | None, connection: Connection | None, reply: bool, settled: frozenset[str] | None
+    ) -> None:
+        self.given, self.connection, self.reply = given, connection, reply
         self.attached = settled is not None
         self.settled = set({"src", "dst"} if settled is None and connection else settled or ())
         self.fresh = connection is None or (self.attached and not connection.known)
@@ -33,15 +36,14 @@ class Tracking:
         """What it was when the packet set out; an INVALID one is looked up again when it comes back by lo."""
 
     def look_up(self, packet: Packet) -> None:
-        """At the hook of conntrack, behind raw; the packet's field ``ctstate`` counts more than what would be found."""
+        """At the hook of conntrack, behind raw, whose rules can exempt the packet (its field ``ctstate``)."""
         if self.attached:
             return
         if self.connection and self.connection.zones[self.reply] != zones_of(packet)[self.reply]:
             self.found = False
             self._forget()
-            if packet.fields.get("ctstate") == "RELATED":
-                del packet.fields["ctstate"]
-        self.state = packet.fields.get("ctstate") or self._met(packet)
+            self.given = None
+        self.state = packet.fields.get("ctstate") or self.given or self._met(packet)
         self.first_state = self.first_state or self.state
         if self.connection is None and self.state not in WITHOUT:
             self.connection = new_connection(packet)

@@ -85,16 +85,16 @@ class Ct(Target):
 
     def changes(self, packet: Packet) -> Mapping[str, Any]:
         """The fields ``zone_orig`` and ``zone_reply``: in which zone a packet of each direction is looked up."""
-        if self.get("notrack"):
+        if self.get("notrack") or packet.field("tracked") is True:
             return untracked(packet)
         found = next((s for s in self.settings if s.option.key in ZONES), None)
-        if found is None or packet.field("tracked") is True:
-            return {}
+        if found is None:
+            return {"tracked": True}
         zone = packet.field("mark") if found.value == "mark" else found.value
-        return {key: zone for key in ZONES[1:] if found.option.key in ("zone", key)}
+        return {**{key: zone for key in ZONES[1:] if found.option.key in ("zone", key)}, "tracked": True}
 
 
 def untracked(packet: Packet) -> Mapping[str, Any]:
-    """The state of a packet that is not to be tracked; one that conntrack has seen already (``tracked``) keeps its own:
-    on loopback, and where the host answers a packet."""
-    return {} if packet.field("tracked") is True else {"ctstate": "UNTRACKED"}
+    """The state of a packet that is not to be tracked. One that carries something for conntrack already (``tracked``) keeps
+    it: on loopback, where the host answers a packet, and behind another such rule."""
+    return {} if packet.field("tracked") is True else {"ctstate": "UNTRACKED", "tracked": True}
