@@ -102,7 +102,7 @@ def _reset(seen: dict[str, Any], topology: Topology) -> dict[str, Any]:
     flags = frozenset({"RST"}) if "ACK" in seen.get("flags", ()) else frozenset({"RST", "ACK"})
     return {
         "iif": "", "src": seen["dst"], "dst": seen["src"], "proto": "tcp", "sport": seen["dport"], "dport": seen["sport"],
-        "flags": flags, "length": HEADER[topology.family] + 20,
+        "flags": flags, "tcp_options": frozenset(), "length": HEADER[topology.family] + 20,
     }  # fmt: skip
 
 

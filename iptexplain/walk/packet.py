@@ -71,7 +71,7 @@ FIELDS: dict[str, Reader] = {
     "pkttype": _word(pkttype.TYPES),
     "ipsec_in": _truth, "ipsec_out": _truth,
     "hook": _word(Choice(*MANIP, "FORWARD", any_case=True)), "tracked": _truth, "ctexpire": to_int, "helper": str, "uid": to_int, "gid": to_int,
-    "tcp_options": _numbers, "tcpmss": to_int, "spi": to_int, "realm": to_int, "cpu": to_int,
+    "tcp_options": _numbers, "tcpmss": to_int, "spi": to_int, "zone_orig": to_int, "zone_reply": to_int, "realm": to_int, "cpu": to_int,
 }  # fmt: skip
 """The fields that rules speak of, with what reads each from text. Interfaces: "" is none (a packet of this host has no iif)."""
 
