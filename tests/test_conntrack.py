@@ -114,3 +114,40 @@ def test_ports_of_a_ping_are_its_id_and_its_type() -> None:
     ping = {"proto": "icmp", "icmp_type": 8, "icmp_code": 0}
     kinds = [flows(host(rules), {**ping, "icmp_id": number})[0].outcome.kind for number in (7, 8)]
     assert kinds == ["dropped", "delivered-local"]
+
+
+@pytest.mark.parametrize(
+    ("option", "state"), [("--zone 7", "INVALID"), ("--zone-orig 7", "ESTABLISHED"), ("--zone-reply 7", "INVALID")]
+)
+def test_a_connection_in_another_zone_is_not_found(option: str, state: str) -> None:
+    """The rule puts only incoming packets into the zone; the answer is looked up in that of all others."""
+    situation = host(f"*raw\n-A PREROUTING -j CT {option}\nCOMMIT\n{LOG}")
+    assert [w.state for w in flows(situation, {"flags": "SYN"}, {"flags": "SYN,ACK", "after": 0})] == ["NEW", state]
+
+
+def test_a_second_ct_rule_is_passed_over() -> None:
+    """The packet carries what the first one said (xt_ct_target)."""
+    ways = flows(host("*raw\n-A PREROUTING -j CT --zone 7\n-A PREROUTING -j CT --notrack\nCOMMIT\n" + LOG), {})
+    assert ways[0].state == "NEW"
+
+
+@pytest.mark.parametrize(
+    ("inner", "state"),
+    [
+        ({"src": "192.0.2.10", "dst": "192.0.2.50", "proto": "tcp", "sport": 80, "dport": 40000}, "RELATED"),
+        ({"src": "192.0.2.10", "dst": "192.0.2.50", "proto": "tcp", "sport": 81, "dport": 40000}, "INVALID"),
+        ({"src": "192.0.2.10", "dst": "192.0.2.51", "proto": "tcp", "sport": 80, "dport": 40000}, "INVALID"),
+    ],
+)
+def test_an_error_is_about_the_packet_that_it_quotes(inner: dict[str, Any], state: str) -> None:
+    error = {"iif": "eth0", "src": "192.0.2.50", "dst": "192.0.2.10", "proto": "icmp", "icmp_type": 3, "icmp_code": 1}
+    about = {"after": 0, "dir": "same", "icmp_error": [3, 1], "inner": inner}
+    assert [w.state for w in flows(host(LOG), {"flags": "SYN"}, {**error, **about})] == ["NEW", state]
+
+
+def test_a_port_that_another_connection_has_is_not_taken_twice() -> None:
+    """Two connections of one flow would get the same answers: NAT gives the second another source port."""
+    rules = "*nat\n-A POSTROUTING -j SNAT --to-source 192.0.2.10\nCOMMIT\n"
+    first = {"iif": "docker0", "src": "172.17.0.2", "dst": "198.51.100.7", "sport": 5000}
+    ways = flows(host(rules), first, {**first, "src": "172.17.0.3", "after": 0, "dir": "same"})
+    assert [str(w.outcome.fields["sport"]) for w in ways] == ["5000", "1024-65535"]
