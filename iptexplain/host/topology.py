@@ -110,7 +110,7 @@ class Topology:
         mine = [a for a in self.addresses if a.interface == interface]
         if any(a.address == address for a in mine) or (interface == "lo" and self._is_loopback(address)):
             return "LOCAL"
-        whole = address.number >> 24 == 0 or address.number == 0xFFFFFFFF
+        whole = address.number in (0, 0xFFFFFFFF)
         return "BROADCAST" if whole or any(self._is_broadcast(address, a.network) for a in mine) else "UNICAST"
 
     def _is_broadcast(self, address: Address, network: Network) -> bool:

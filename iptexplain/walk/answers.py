@@ -50,13 +50,13 @@ def own_answer(way: Trace, passage: Passage) -> Told | None:
     if error is None:
         return None
     seen, topology = passage.seen.fields, passage.topology
+    source = _icmp_source(way.packet.fields, seen, topology, way.outcome.bridged)
+    if source is None:
+        return None
     if way.outcome.answer == "tcp-reset":
         fields = _reset(seen, topology)
         hooked = not seen["physin"]
     else:
-        source = _icmp_source(way.packet.fields, seen, topology, way.outcome.bridged)
-        if source is None:
-            return None
         fields, hooked = _icmp(seen, source, error, topology), True
     ct = passage.tracking
     known, reply = ct.connection, not ct.reply
@@ -88,6 +88,9 @@ def _error(way: Trace, passage: Passage) -> tuple[int, int] | None:
     if outcome.kind != "dropped" or not isinstance(outcome.by, str):
         return None
     is_error = seen.field("icmp_type") in ICMP_ERRORS.get(seen.fields["proto"], ())
+    rewritten = seen.fields["physin"] and seen.fields["dst"] != way.packet.dst
+    if outcome.by == "no-route" and passage.topology.family == 6 and rewritten:
+        return None  # the bridge drops it already (br_nf_pre_routing_finish_ipv6)
     if is_error or seen.field("fragment") is True or seen.field("pkttype") in ("broadcast", "multicast"):
         return None
     onward = passage.topology.route(seen.fields["dst"], seen.fields["iif"])
@@ -128,13 +131,14 @@ def _icmp_source(asked: dict[str, Any], seen: dict[str, Any], topology: Topology
     rewritten packet already takes the interface of that route for it (br_nf_pre_routing_finish_ipv6).
     """
     target: Address = seen["dst"]
+    back = topology.route(seen["src"], asked["iif"])
+    own = topology.is_local(seen["src"])
+    if not own and (back is None or back.kind != "unicast"):
+        return None
     if topology.is_for_host(target, seen["iif"]):
         return target
-    if topology.is_local(seen["src"]):
+    if own or back is None:
         return topology.primary(seen["src"])
-    back = topology.route(seen["src"], asked["iif"])
-    if back is None or back.kind != "unicast":
-        return None
     if topology.family == 4 or back.prefsrc or bridged:
         return topology.source_for(seen["src"], back.interface)
     onward = topology.route(seen["dst"]) if seen["physin"] and seen["dst"] != asked["dst"] else None

@@ -53,7 +53,9 @@ class Flows:
         connection, reply = self._connection(packet, typed, first)
         if connection and packet.get("icmp_error"):
             typed = typed.with_fields(ctstate="RELATED")
-        taken = [end for c in self._known.get(first, {}).values() for end in (c.original, c.reply)]
+        taken = [
+            end for c in self._known.get(first, {}).values() if c is not connection for end in (c.original, c.reply)
+        ]
         answer = trace(self.ruleset, self.topology, typed, connection, reply, taken)
         self.sent.append(Sent(first, answer.connection.original if answer.connection else None, answer.reply))
         known = self._known.setdefault(first, {})

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any, NoReturn
 
 from iptexplain.host.topology import Topology
+from iptexplain.rules.addresses import Address
 from iptexplain.rules.extension import Target
 from iptexplain.rules.matches.physdev import SOME_PORT
 from iptexplain.rules.model import Place, Ruleset
@@ -74,7 +75,8 @@ class Passage:
     def _incoming(self) -> NoReturn:
         f, topology = self.seen.fields, self.topology
         came_in, before = f["iif"], f["dst"]
-        f.setdefault("pkttype", self.seen.field("pkttype"))  # the frame's kind: NAT does not change it
+        # The frame's kind: NAT does not change it.
+        f.setdefault("pkttype", "unicast" if f.get("mac_dst") == "host" else self.seen.field("pkttype"))
         bridge = Bridging(topology, came_in)
         f["physin"] = (f["physin"] or SOME_PORT) if bridge.filtered else ""
         self.switched = bridge.switches(f)
@@ -117,10 +119,6 @@ class Passage:
         f = self.seen.fields
         f["oif"] = ""
         self._hook("INPUT")
-        if self.loopback and interface != "lo":
-            # What came back was a copy; the packet itself goes out only now (ip_mc_output).
-            f["iif"], f["oif"] = "", interface
-            self._hook("POSTROUTING")
         self._end("delivered-local", None, interface)
 
     def _outgoing(self) -> NoReturn:
@@ -131,21 +129,37 @@ class Passage:
         out = self._way_out()
         f["oif"] = out
         self._hook("POSTROUTING")
-        if out != "lo":
-            if not hears_itself(self.topology, f["dst"]):
-                self._end("sent", None, out)
-            f["pkttype"] = self.topology.address_type(f["dst"]).lower()
+        if out == "lo":
+            self._come_back("lo")
+        if not hears_itself(self.topology, f["dst"]):
+            self._end("sent", None, out)
+        packet = dict(f)
+        f["pkttype"] = self.topology.address_type(f["dst"]).lower()
+        try:
+            self._come_back(out)
+        except _Ended:
+            # What came back was a copy, whose end is told; the packet itself goes out only now (ip_mc_output).
+            self.seen.fields = packet
+            self._hook("POSTROUTING")
+            raise
+
+    def _come_back(self, interface: str) -> NoReturn:
+        """By lo, or as a copy of what was sent to many: the packet is on its way in, and carries its connection."""
+        f = self.seen.fields
         self.loopback, f["tracked"] = True, self.tracking.state != "INVALID"
-        f["iif"], f["oif"] = out, ""
+        f["iif"], f["oif"] = interface, ""
         self._hook("PREROUTING")
-        self._deliver(out)
+        self._deliver(interface)
 
     def _way_out(self) -> str:
         return "lo" if self.topology.is_local(self.seen.fields["dst"]) else self._route()
 
     def _route(self) -> str:
         """The interface by which the packet leaves; ends the way where no route has one."""
-        route = self.topology.route(self.seen.fields["dst"], self.seen.fields.get("link", ""))
+        target: Address = self.seen.fields["dst"]
+        route = self.topology.route(target, self.seen.fields.get("link", ""))
+        if route is None and target.number >> 120 == 0xFF:  # IPv6 sends to a group by the first interface
+            return next((a.interface for a in self.topology.addresses if a.interface != "lo"), "lo")
         if route is None or route.kind != "unicast":
             self._end("dropped", "no-route")
         return route.interface

@@ -27,10 +27,11 @@ def way_in(topology: Topology, fields: Mapping[str, Any], interface: str) -> str
     if kind in FOR_HOST or (kind == "LOCAL" and topology.is_for_host(target, interface)):
         reason = refused(topology, source, interface)
         return Lost(reason) if reason else ""
-    if not forwards(topology, interface):
-        return Lost("no-forwarding")
     route = topology.route(target, interface)
-    if route is None or route.kind != "unicast":
+    onward = route if route and route.kind == "unicast" else None
+    if not forwards(topology, interface) and (onward or topology.family == 4):
+        return Lost("no-forwarding")
+    if onward is None:
         return Lost("no-route")
     reason = refused(topology, source, interface)
     if reason:
@@ -38,7 +39,7 @@ def way_in(topology: Topology, fields: Mapping[str, Any], interface: str) -> str
     if fields["ttl"] <= 1:
         return Lost("ttl")
     stays = is_link_local(source) or source == Address(6, 0)
-    return Lost("martian") if stays and route.interface != interface else route.interface
+    return Lost("martian") if stays and onward.interface != interface else onward.interface
 
 
 FOR_HOST = ("BROADCAST", "MULTICAST", "ANYCAST")
@@ -52,7 +53,7 @@ def martian(topology: Topology, source: Address, target: Address, interface: str
         return False
     if source.number >> 28 == 14 or source.number == EVERYBODY:
         return True
-    if 0 in (source.number >> 24, target.number >> 24):
+    if 0 in (source.number, target.number):
         return target.number != EVERYBODY and (source.number, target.number) != (0, 0)
     from_loopback = 127 in (source.number >> 24, target.number >> 24)
     return from_loopback and not setting(topology, "route_localnet", interface)
@@ -68,7 +69,7 @@ def refused(topology: Topology, source: Address, interface: str) -> str | None:
     Nobody sends from the host's own addresses (unless accept_local is on). rp_filter 1 wants the route back to the sender to
     leave by the same interface, 2 any route to him at all, and for both he is one machine (fib_validate_source).
     """
-    if topology.family == 6 or interface == "lo" or source.number >> 24 == 0:
+    if topology.family == 6 or interface == "lo" or source.number == 0:
         return None
     strictness, accepts = (setting(topology, name, interface) for name in ("rp_filter", "accept_local"))
     if not strictness:
@@ -90,9 +91,12 @@ def setting(topology: Topology, name: str, interface: str) -> int:
 
 
 def lost_on_arrival(topology: Topology, source: Address, target: Address, interface: str) -> bool:
-    """Whether IPv6 drops a packet before any hook: ::1 does not come over a wire, nobody is a group (ip6_rcv_core)."""
+    """Whether IPv6 drops a packet before any hook: ::1 and groups of one interface do not come over a wire, nobody is a group
+    (ip6_rcv_core)."""
     if topology.family == 4 or interface == "lo":
         return False
+    if target.number >> 120 == 0xFF and target.number >> 112 & 0xF < 2:
+        return True
     return 1 in (source.number, target.number) or source.number >> 120 == 0xFF
 
 

@@ -27,9 +27,9 @@ class Seen(Packet):
         if name.startswith("ct"):
             value = self.tracked(name)
             return Answer.UNKNOWN if isinstance(value, OneOf) else value
-        if any(isinstance(self.fields.get(end), OneOf) for end in ("src", "dst", "sport", "dport")):
-            return Answer.UNKNOWN
         if name.startswith("set:"):
+            if any(isinstance(self.fields.get(end), OneOf) for end in ("src", "dst", "sport", "dport")):
+                return Answer.UNKNOWN
             _, title, sides = name.split(":", 2)
             member = self.topology.ipsets.contains(title, sides.split(","), self.fields)
             return Answer.UNKNOWN if member is None else member
@@ -41,6 +41,8 @@ class Seen(Packet):
         kind, _, interface = name.partition("@")
         if kind in ("src_type", "dst_type"):
             address = self.fields[kind[:3]]
+            if isinstance(address, OneOf):
+                return Answer.UNKNOWN
             found = self.topology.type_at(address, interface) if interface else self.topology.address_type(address)
             return found or Answer.UNKNOWN
         return super().field(name)

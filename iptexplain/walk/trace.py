@@ -46,7 +46,7 @@ def _all(
     joined = _joined([way for way, _ in ways], bounded)
     told = own_answer(joined, ways[0][1])
     if told is None:
-        return joined
+        return joined._replace(outcome=joined.outcome._replace(answer=None))
     if not told.hooked:
         outcome = Outcome("sent", None, told.interface, told.packet.fields)
         return joined._replace(told=Trace(told.packet, (), outcome, None, None, True))

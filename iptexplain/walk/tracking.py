@@ -41,7 +41,7 @@ class Tracking:
             return
         if self.connection and self.connection.zones[self.reply] != zones_of(packet)[self.reply]:
             self.found = False
-            self._forget()
+            self._forget(packet)
             self.given = None
         self.state = packet.fields.get("ctstate") or self.given or self._met(packet)
         self.first_state = self.first_state or self.state
@@ -55,10 +55,11 @@ class Tracking:
             if met:
                 self.connection = met
                 return state
-            self._forget()
+            self._forget(packet)
         return new_state(packet)
 
-    def _forget(self) -> None:
+    def _forget(self, packet: Packet) -> None:
+        packet.fields["connmark"] = 0
         self.connection, self.reply, self.fresh, self.settled = None, False, True, set()
 
     def confirm(self) -> None:

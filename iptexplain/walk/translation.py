@@ -99,5 +99,5 @@ def _own_address(name: str, fields: dict[str, Any], topology: Topology) -> Addre
         return to_address(LOOPBACK[topology.family], topology.family)
     mine = [a.address for a in topology.addresses if a.interface == fields["iif"]]
     if topology.family == 6:
-        mine = [a for a in mine if is_link_local(a) == is_link_local(fields["dst"])]
+        mine = [a for a in mine if is_link_local(a) or not is_link_local(fields["dst"])]
     return mine[0] if mine else None

@@ -8,8 +8,12 @@ from typing import Any
 from iptexplain.errors import OptionError
 from iptexplain.rules.answer import Answer, Packet
 from iptexplain.rules.extension import Option, Setting, Target
+from iptexplain.rules.matches.tcpmss import MSS
 from iptexplain.rules.model import Rule
 from iptexplain.rules.values import Family, Number
+
+WITHOUT: dict[int, int] = {4: 536, 6: 1220}
+"""The largest segment that a receiver must take when nobody told a size (RFC 9293)."""
 
 
 class TcpmssTarget(Target):
@@ -44,7 +48,10 @@ class TcpmssTarget(Target):
         return super().refuse(rule, table, family)
 
     def changes(self, packet: Packet) -> Mapping[str, Any]:
-        old, wanted = packet.field("tcpmss"), self.value("set_mss")
-        if old is Answer.UNKNOWN or wanted is None:
-            return {"tcpmss": Answer.UNKNOWN}
-        return {"tcpmss": min(old, wanted)}
+        """A segment that has no such option gets it, with at most what a receiver must take anyway."""
+        old, wanted, listed = packet.field("tcpmss"), self.value("set_mss"), packet.field("tcp_options")
+        changes: dict[str, Any] = {}
+        if listed is not Answer.UNKNOWN and MSS not in listed:
+            changes["tcp_options"], old = listed | {MSS}, WITHOUT[getattr(packet.field("src"), "family", 4)]
+        unknown = old is Answer.UNKNOWN or wanted is None
+        return {**changes, "tcpmss": Answer.UNKNOWN if unknown else min(old, wanted)}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from iptexplain.errors import OptionError
+from iptexplain.rules.answer import Answer, Packet
 from iptexplain.rules.extension import Option, Target
 from iptexplain.rules.values import Family, Kind, Number
 
@@ -30,6 +34,10 @@ class TcpOptions(Kind):
         return ",".join(map(str, value))
 
 
+PADDING = 1
+"""The number of the option that means nothing (RFC 9293)."""
+
+
 class Tcpoptstrip(Target):
     """Removes options from the TCP header, by writing padding over them; the next rule is asked.
 
@@ -47,3 +55,9 @@ class Tcpoptstrip(Target):
         """The options by name, or number where they have none."""
         known = {number: name for name, number in NAMES.items()}
         return [known.get(n, str(n)) for n in self.value("strip_options") or ()]
+
+    def changes(self, packet: Packet) -> Mapping[str, Any]:
+        listed, stripped = packet.field("tcp_options"), frozenset(self.value("strip_options") or ())
+        if listed is Answer.UNKNOWN or listed.isdisjoint(stripped):
+            return {}
+        return {"tcp_options": listed - stripped | {PADDING}}
