@@ -6,7 +6,9 @@ Needs no root: the kernel's answers are a case's ``results``.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from ipaddress import ip_address
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -15,7 +17,7 @@ from iptexplain.explain.way import trace_json
 from iptexplain.host.snapshot import read_snapshot
 from iptexplain.rules.values import Family
 from iptexplain.walk.flows import Flows
-from tests.kernel.lab.building import build
+from tests.kernel.lab.building import CHUNKS, build
 
 GIVEN = (
     "src", "dst", "proto", "sport", "dport", "flags", "icmp_type", "icmp_code", "icmp_id", "ttl", "tos", "mark", "dir",
@@ -23,9 +25,17 @@ GIVEN = (
 )  # fmt: skip
 """The fields of a packet that the trace is given as they are."""
 ENDS = ("proto", "src", "dst", "sport", "dport")
+NAMED = ("type", "proto", "src", "dst", "sport", "dport", "icmp_type", "icmp_code")
+"""What an answer of the host's own is told by."""
 ARRIVED = ("forwarded", "sent", "delivered-local")
 FACTS = {"ip_addr": "addresses", "ip_route": "routes", "ip6_route": "routes6"}
 """A case's name of a fact → the snapshot's."""
+NAMES = {number: name for name, number in CHUNKS.items()}
+
+MSS = 2
+"""The kind of TCP's option for the maximum segment size."""
+OPEN = re.compile(r"--to-\w+ \S*-|--random")
+"""Rules that leave the kernel a choice."""
 
 
 class Difference(NamedTuple):
@@ -50,7 +60,8 @@ class Compared(NamedTuple):
 
 def compared(case: dict[str, Any]) -> list[Compared]:
     """Every packet of a case that the kernel answered."""
-    return [Compared(n, result, ours, differences(result, ours)) for n, result, ours in _answered(case)]
+    is_open = any(OPEN.search(case.get(key, "")) for key in ("dump", "dump6"))
+    return [Compared(n, result, ours, differences(result, ours, is_open)) for n, result, ours in _answered(case)]
 
 
 def _answered(case: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
@@ -109,6 +120,9 @@ def packet_of(case: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     sent = result["packet"]
     packet = {key: sent[key] for key in GIVEN if sent.get(key) is not None}
     packet |= {"iif": result.get("in_iface"), "length": len(build(sent))}
+    packet |= {"helper": "", **_header(sent)}
+    if sent["proto"] == "sctp":
+        packet["chunks"] = NAMES[sent.get("sctp_chunk", CHUNKS["INIT"])]
     macs = {end["name"]: end["mac"] for _, end in _ends(case)}
     sender = next((end for _, end in _ends(case) if end["name"] == sent["from"]), None)
     if sender:
@@ -121,8 +135,33 @@ def packet_of(case: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     return packet
 
 
-def differences(result: dict[str, Any], ours: dict[str, Any]) -> list[Difference]:
-    """Where the trace's answer is not what the kernel did."""
+def _header(sent: dict[str, Any]) -> dict[str, Any]:
+    """What a packet's header says beside that: its TCP options, the MSS among them, IPsec's SPI."""
+    if sent["proto"] in ("esp", "ah"):
+        return {"spi": 0}
+    if sent["proto"] != "tcp":
+        return {}
+    options = list(_options(bytes.fromhex(sent.get("tcp_options", ""))))
+    found: dict[str, Any] = {"tcp_options": ",".join(str(kind) for kind, _ in options)}
+    if MSS in dict(options):
+        found["tcpmss"] = int.from_bytes(dict(options)[MSS], "big")
+    return found
+
+
+def _options(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Kind and content of each TCP option, up to the end of the list; 1 fills up."""
+    while data and data[0]:
+        length = 1 if data[0] == 1 else data[1]
+        yield data[0], data[2:length]
+        data = data[length:]
+
+
+def differences(result: dict[str, Any], ours: dict[str, Any], is_open: bool = False) -> list[Difference]:
+    """Where the trace's answer is not what the kernel did. ``is_open``: no dump decides it; then one of the ways that the trace
+    names has to be the kernel's."""
+    branches = ours["outcome"].get("branches", []) if is_open else []
+    if any(not list(_end(result["outcome"], branch)) for branch in branches):
+        return []
     found = list(_way(result, ours))
     for key in ("ctstate", "ctdir"):
         if key in result and result[key] != ours[key]:
@@ -139,7 +178,10 @@ def _way(theirs: dict[str, Any], ours: dict[str, Any], whose: str = "") -> Itera
         pairs = zip_longest(wanted, got, fillvalue="no step")
         at, (kernel, trace) = next((n, pair) for n, pair in enumerate(pairs, 1) if pair[0] != pair[1])
         yield Difference(f"{whose}step {at}", kernel, trace)
-    outcome, predicted = theirs["outcome"], ours["outcome"]
+    yield from _end(theirs["outcome"], ours["outcome"], whose)
+
+
+def _end(outcome: dict[str, Any], predicted: dict[str, Any], whose: str = "") -> Iterator[Difference]:
     kind = outcome["kind"]
     told = [("outcome", kind, predicted["kind"])]
     if "by" in outcome:
@@ -150,7 +192,17 @@ def _way(theirs: dict[str, Any], ours: dict[str, Any], whose: str = "") -> Itera
         told.append(("interface", outcome["iface"], predicted["iface"]))
     ends, ours_at_end = outcome.get("tuple", {}), predicted.get("tuple", {})
     told += [(key, ends[key], ours_at_end.get(key)) for key in ENDS if key in ends]
-    yield from (Difference(whose + about, kernel, trace) for about, kernel, trace in told if kernel != trace)
+    yield from (Difference(whose + about, kernel, trace) for about, kernel, trace in told if not _agree(kernel, trace))
+
+
+def _agree(kernel: Any, trace: Any) -> bool:
+    """Whether the kernel's value is the trace's, or one of those that the trace says NAT may choose from."""
+    if not isinstance(trace, dict):
+        return bool(kernel == trace)
+    first, value, last = (
+        int(ip_address(n) if isinstance(n, str) else n) for n in (trace["first"], kernel, trace["last"])
+    )
+    return first <= value <= last
 
 
 def _steps(steps: list[dict[str, Any]]) -> list[str]:
@@ -166,14 +218,11 @@ def _decider(by: dict[str, Any]) -> str:
 
 def _replies(theirs: list[dict[str, Any]], ours: list[dict[str, Any]]) -> Iterator[Difference]:
     """What the host itself answers: resets and ICMP errors, with their own ways."""
-    names = [[_name(reply) for reply in replies] for replies in (theirs, ours)]
-    if names[0] != names[1]:
-        yield Difference("replies", *names)
+    told = [[{key: reply.get(key) for key in NAMED} for reply in replies] for replies in (theirs, ours)]
+    if len(theirs) != len(ours) or not all(_agree(a[key], b[key]) for a, b in zip(*told, strict=True) for key in NAMED):
+        yield Difference(
+            "replies", *([" ".join(str(v) for v in r.values() if v is not None) for r in rs] for rs in told)
+        )
         return
     for number, (reply, predicted) in enumerate(zip(theirs, ours, strict=True), 1):
         yield from _way(reply, predicted, f"reply {number} ")
-
-
-def _name(reply: dict[str, Any]) -> str:
-    keys = ("type", "proto", "src", "dst", "sport", "dport", "icmp_type", "icmp_code")
-    return " ".join(str(reply[key]) for key in keys if key in reply)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.kernel.generate.styles import STYLES, cases
+from tests.kernel.generate.styles import TURNS, cases
 from tests.kernel.lab.laboratory import Backend
 from tests.kernel.shrink import asked, repeats, shrunk, wrong
 
@@ -45,7 +45,7 @@ def test_trace_goes_the_kernels_way(numbers: range, request: pytest.FixtureReque
     counted = {"seed": first, "packets": 0, "undecided": 0}
     record_property("kernel-random", counted)
     for seed in (first + number for number in numbers):
-        style = list(STYLES)[seed % len(STYLES)]
+        style = TURNS[seed % len(TURNS)]
         for backend, case in cases(style, seed).items():
             hold(case, backend, counted)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tests.kernel.generate import conntrack_matches as ct
 from tests.kernel.generate import host_matches as host
+from tests.kernel.generate import more_matches
 from tests.kernel.generate import packet_matches as packet
 from tests.kernel.generate.pools import PORTS
 from tests.kernel.generate.scene import Clause, Scene, Wish
@@ -34,8 +35,11 @@ IN_PACKETS = {"ipv6-icmp": "icmpv6"}
 
 
 def conditions(scene: Scene, protocol: str | None = None) -> Clause:
-    """All conditions of one rule. ``protocol``: the one that its target needs."""
+    """All conditions of one rule. ``protocol``: the one that its target needs, perhaps with the ports."""
     clauses = [*_ends(scene), *_interfaces(scene)]
+    rare = more_matches.clause(scene) if scene.rare and not protocol and scene.chance(0.6) else None
+    if rare:
+        return _joined([*clauses, rare])
     protocol, named = _protocol(scene, protocol)
     clauses += named
     if protocol in ("tcp", "udp", "sctp"):
@@ -47,6 +51,10 @@ def conditions(scene: Scene, protocol: str | None = None) -> Clause:
         said = " ".join(clause.text for clause in clauses)
         if made and made.text.split()[1] not in said:
             clauses.append(made)
+    return _joined(clauses)
+
+
+def _joined(clauses: list[Clause]) -> Clause:
     wish: Wish = {}
     for clause in clauses:
         wish |= clause.wish
@@ -79,6 +87,14 @@ def _protocol(scene: Scene, needed: str | None) -> tuple[str | None, list[Clause
     protocol = needed or (scene.weighted(PROTOCOLS) if scene.chance(0.55) else None)
     if protocol is None:
         return None, []
+    if protocol == "syn":
+        return None, [Clause("-p tcp -m tcp --tcp-flags SYN,RST SYN", {"proto": "tcp", "flags": "SYN"})]
+    if " " in protocol:
+        name, _, ports = protocol.partition(" ")
+        port = int(ports.split()[-1].partition(":")[0])
+        return protocol, [
+            Clause(f"-p {name} -m {name} {ports}", {"proto": name, "dport": port + scene.pick([0, 0, 5])})
+        ]
     no = "" if needed else scene.inverted(0.06)
     name = NAMES[scene.family].get(protocol, protocol)
     clause = Clause(f"{no}-p {name}", {} if no else {"proto": IN_PACKETS.get(name, name)})

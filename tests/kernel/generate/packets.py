@@ -19,6 +19,7 @@ PATHS = {
 ANYWHERE = ["INPUT", "FORWARD", "FORWARD", "OUTPUT"]
 ASKING = {8, 0, 13, 14, 128, 129}
 """ICMP types that carry an id; the others are errors about another packet."""
+OF_FIXED_LENGTH = ("sctp", "esp", "ah", "ipencap")
 ODD_FLAGS = ["ACK", "RST", "SYN,ACK", "FIN,ACK", "PSH,ACK"]
 
 
@@ -83,8 +84,10 @@ class ForRules:
         if dst is None or dst == src:
             dst = self._own_end(sender) if path == "in" else self._other_end(wish, sender)
         if self.pools.family == 4 and path == "in" and not sender.bridged and r.random() < 0.04:
-            net = next(each.network for each in self.pools.own if each.interface == sender.interface)
-            src, dst = sender.address, r.choice([str(net.broadcast_address), "224.0.0.1", "255.255.255.255"])
+            nets = [
+                str(each.network.broadcast_address) for each in self.pools.own if each.interface == sender.interface
+            ]
+            src, dst = sender.address, r.choice([*nets[:1], "224.0.0.1", "255.255.255.255"])
         if r.random() < 0.04:  # a source that does not live behind the interface it comes in by
             elsewhere = [end.address for end in self.pools.near if end.interface != sender.interface]
             src = r.choice(elsewhere + self.pools.remote[:1])
@@ -112,7 +115,7 @@ class ForRules:
         own = self.pools.own
         if self.random.random() < 0.6:
             return self.random.choice(own).address
-        return next(each.address for each in own if each.interface == sender.interface)
+        return next((each.address for each in own if each.interface == sender.interface), own[0].address)
 
     def _other_end(self, wish: Wish, sender: Near) -> str:
         others = [end for end in self.pools.near if end is not sender]
@@ -125,7 +128,7 @@ class ForRules:
         if protocol in ("icmp", "icmpv6"):
             return self._icmp(icmp, wish, packet)
         fields: Packet = {"proto": protocol}
-        if protocol in ("tcp", "udp", "sctp"):
+        if protocol in ("tcp", "udp", "sctp", "udplite"):
             fields["sport"] = wish.get("sport") or r.randint(32768, 60768)
             fields["dport"] = wish.get("dport") or r.choice(PORTS)
         if protocol == "tcp":
@@ -143,10 +146,14 @@ class ForRules:
 
     def _rest(self, wish: Wish, packet: Packet) -> Packet:
         r, fields = self.random, {}
-        if "payload_len" in wish and wish.get("proto") != "sctp":
+        if wish.get("proto") in OF_FIXED_LENGTH:
+            pass
+        elif "payload_len" in wish:
             fields["payload_len"] = wish["payload_len"]
-        elif r.random() < 0.1 and wish.get("proto") != "sctp":
+        elif r.random() < 0.1:
             fields["payload_len"] = r.choice([10, 56, 200, 1000])
+        if "tcp_options" in wish and wish.get("proto") == "tcp":
+            fields["tcp_options"] = wish["tcp_options"]
         fields |= {key: wish[key] for key in ("ttl", "tos") if key in wish and r.random() < 0.85}
         if "ttl" not in fields and r.random() < 0.04:
             fields["ttl"] = r.choice([1, 2, 255])

@@ -40,6 +40,10 @@ class Scene:
     hooks: frozenset[str] = frozenset()
     """The base chains by which a packet can come to the rule."""
     user_chain: bool = False
+    ranges: bool = False
+    """Whether NAT is to leave the kernel a choice."""
+    rare: bool = False
+    """Whether rules are to have what fewer people write."""
 
     @property
     def family(self) -> int:

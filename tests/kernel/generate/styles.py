@@ -6,20 +6,24 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, NamedTuple
 
-from tests.kernel.generate import docker
+from tests.kernel.generate import docker, people
 from tests.kernel.generate.docker_packets import ForDocker
 from tests.kernel.generate.loading import saved, saved_sets
 from tests.kernel.generate.packets import ForRules, Sender, packets
 from tests.kernel.generate.pools import Pools
+from tests.kernel.generate.routes import ForRoutes, crossroads
 from tests.kernel.generate.scene import Scene
 from tests.kernel.generate.sets import sets
-from tests.kernel.generate.tables import ruleset
+from tests.kernel.generate.tables import MOSTLY_NAT, ruleset
 from tests.kernel.generate.topologies import TOPOLOGIES, Host, bridges, sysctls, with_ipv6
 from tests.kernel.lab.laboratory import BACKENDS, DUMPS, Backend
 from tests.kernel.lab.topology import with_macs
 
 PACKETS = 120
 """How many packets a case has, at least."""
+
+
+MakeHost = Callable[[Random, int], Host]
 
 
 class Draft(NamedTuple):
@@ -32,17 +36,38 @@ class Draft(NamedTuple):
     sender: Sender
 
 
-def _random(random: Random, family: int) -> Draft:
+def _usual(random: Random, family: int) -> Host:
     host = random.choice(TOPOLOGIES)(random)
     if family == 6:
         host = with_ipv6(host)
-    host["sysctls"] = sysctls(random)
+    return host | {"sysctls": sysctls(random)}
+
+
+def _random(
+    random: Random, family: int, make_host: MakeHost = _usual, sender: type[ForRules] = ForRules, rare: bool = False
+) -> Draft:
+    host = make_host(random, family)
     pools = Pools(host, family)
-    scene, ipset = Scene(random, pools), ""
+    scene, ipset = Scene(random, pools, rare=rare), ""
     if scene.chance(0.25):
         ipset, scene.sets = sets(scene)
     rules, wanted = ruleset(scene)
-    return Draft(host, family, rules, ipset, ForRules(random, pools, wanted))
+    return Draft(host, family, rules, ipset, sender(random, pools, wanted))
+
+
+def _nat(random: Random, family: int) -> Draft:
+    host = _usual(random, family)
+    pools = Pools(host, family)
+    rules, wanted = ruleset(Scene(random, pools, ranges=True), MOSTLY_NAT)
+    return Draft(host, family, rules, "", ForRules(random, pools, wanted))
+
+
+def _people(random: Random, family: int) -> Draft:
+    host = _usual(random, family)
+    pools = Pools(host, family)
+    pools.remote = [*pools.remote, people.SERVICE[family]]
+    rules, wanted = people.ruleset(random, pools)
+    return Draft(host, family, rules, "", ForRules(random, pools, wanted))
 
 
 def _docker(random: Random, rules: Callable[[docker.Engine], str]) -> Draft:
@@ -53,18 +78,28 @@ def _docker(random: Random, rules: Callable[[docker.Engine], str]) -> Draft:
     return Draft(host, 4, text, "", ForDocker(random, Pools(host, 4), engine))
 
 
-STYLES: dict[str, Callable[[Random], Draft]] = {
-    "random": lambda random: _random(random, 4),
-    "random6": lambda random: _random(random, 6),
-    "docker20": lambda random: _docker(random, docker.stage_isolation),
-    "docker28": lambda random: _docker(random, docker.forward_ct_bridge),
+STYLES: dict[str, tuple[int, Callable[[Random], Draft]]] = {
+    "random": (4, lambda random: _random(random, 4)),
+    "random6": (4, lambda random: _random(random, 6)),
+    "docker20": (3, lambda random: _docker(random, docker.stage_isolation)),
+    "docker28": (3, lambda random: _docker(random, docker.forward_ct_bridge)),
+    "people": (3, lambda random: _people(random, 4)),
+    "people6": (2, lambda random: _people(random, 6)),
+    "routes": (2, lambda random: _random(random, 4, crossroads, ForRoutes)),
+    "routes6": (2, lambda random: _random(random, 6, crossroads, ForRoutes)),
+    "nat": (2, lambda random: _nat(random, 4)),
+    "nat6": (1, lambda random: _nat(random, 6)),
+    "rare": (2, lambda random: _random(random, 4, rare=True)),
+    "rare6": (1, lambda random: _random(random, 6, rare=True)),
 }
+"""Name → how often it has its turn, and what drafts a case of it."""
+TURNS = [style for style, (weight, _) in STYLES.items() for _ in range(weight)]
 
 
 def cases(style: str, seed: int, count: int = PACKETS) -> dict[Backend, dict[str, Any]]:
     """The case of a seed, for each backend with the dump that its own iptables-save prints. Needs root."""
     random = Random(f"{style} {seed}")
-    draft = STYLES[style](random)
+    draft = STYLES[style][1](random)
     asked = packets(draft.sender, count)
     counters = random.random() < 0.2
     case: dict[str, Any] = {

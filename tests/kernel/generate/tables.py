@@ -16,6 +16,7 @@ CHAINS = {
     "security": ("INPUT", "FORWARD", "OUTPUT"),
 }
 LIKELY = {"raw": 0.35, "mangle": 0.45, "nat": 0.65, "filter": 0.95, "security": 0.08}
+MOSTLY_NAT = {"mangle": 0.1, "nat": 1, "filter": 0.4}
 USER_CHAINS = ["f2b-sshd", "SVC", "in_public", "LOGDROP", "KUBE-FW", "ufw-user"]
 NAT_USES = [("PREROUTING", "OUTPUT"), ("PREROUTING",), ("POSTROUTING",)]
 
@@ -32,9 +33,9 @@ class UserChain(NamedTuple):
     hooks: frozenset[str]
 
 
-def ruleset(scene: Scene) -> tuple[str, list[Wanted]]:
+def ruleset(scene: Scene, likely: dict[str, float] = LIKELY) -> tuple[str, list[Wanted]]:
     """The text for iptables-restore, and what its rules wish for."""
-    tables = [name for name, likely in LIKELY.items() if scene.chance(likely)] or ["filter"]
+    tables = [name for name, chance in likely.items() if scene.chance(chance)] or ["filter"]
     lines, wanted = [], []
     for name in tables:
         made, wishes = _table(scene, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tests.kernel.generate import more_targets, nat_targets
 from tests.kernel.generate.pools import PORTS
 from tests.kernel.generate.scene import Scene
 
@@ -46,6 +47,8 @@ def target(scene: Scene, chains: list[str]) -> Does:
         return Does(f'-j LOG --log-prefix "{scene.pick(PREFIXES)}"')
     if kind < 0.29:
         return Does("")
+    if scene.rare and scene.table in more_targets.TARGETS and scene.chance(0.5):
+        return Does(*more_targets.target(scene))
     if scene.table == "nat":
         return _nat(scene)
     if scene.table == "filter":
@@ -68,6 +71,9 @@ def _filter(scene: Scene) -> Does:
 def _nat(scene: Scene) -> Does:
     if scene.chance(0.22):
         return Does(f"-j {scene.pick(['ACCEPT', 'RETURN', 'RETURN'])}")
+    if scene.ranges and scene.chance(0.7) and len(scene.hooks) == 1:
+        text, protocol = scene.weighted(nat_targets.AT[next(iter(scene.hooks))])(scene)
+        return Does(text, protocol)
     if scene.only_at("PREROUTING", "OUTPUT"):
         return scene.weighted([(60, _dnat), (25, _redirect), (15, _netmap)])(scene)
     if scene.only_at("POSTROUTING"):

@@ -12,10 +12,16 @@ Fields = dict[str, Any]
 """A packet as a case writes it: src, dst, proto, sport, dport, flags ("SYN,ACK"), icmp_type, icmp_code, icmp_id, ttl, tos, payload_len …"""
 
 PROTOCOLS = {
-    "icmp": 1, "igmp": 2, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58, "sctp": 132, "udplite": 136,
+    "icmp": 1, "igmp": 2, "ipencap": 4, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58, "sctp": 132, "udplite": 136,
 }  # fmt: skip
 FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ECE": 64, "CWR": 128}
 ECHO_REQUEST = {"icmp": 8, "icmpv6": 128}
+CHUNKS = {
+    "DATA": 0, "INIT": 1, "INIT_ACK": 2, "SACK": 3, "HEARTBEAT": 4, "HEARTBEAT_ACK": 5, "ABORT": 6, "SHUTDOWN": 7,
+    "SHUTDOWN_ACK": 8, "ERROR": 9, "COOKIE_ECHO": 10, "COOKIE_ACK": 11, "SHUTDOWN_COMPLETE": 14,
+}  # fmt: skip
+TAG = 0x1234
+"""The verification tag of both sides of an SCTP connection."""
 QUOTED = 8
 """Bytes of the transport header that an ICMP error quotes of the packet it is about."""
 
@@ -109,10 +115,10 @@ def _icmp(fields: Fields, _place: Place, quoted: bytes) -> bytes:
 
 def _sctp(fields: Fields, _place: Place, _quoted: bytes) -> bytes:
     """One chunk in the shape of an INIT, whatever its type."""
-    chunk = fields.get("sctp_chunk", 1)
-    tag = 0 if chunk == 1 else fields.get("sctp_vtag", 0x1234)
+    chunk = fields.get("sctp_chunk", CHUNKS["INIT"])
+    tag = 0 if chunk == CHUNKS["INIT"] else TAG
     packet = struct.pack("!HHII", fields["sport"], fields["dport"], tag, 0)
-    packet += struct.pack("!BBHIIHHI", chunk, 0, 20, 0x1234, 65536, 1, 1, 1)
+    packet += struct.pack("!BBHIIHHI", chunk, 0, 20, TAG, 65536, 1, 1, 1)
     return packet[:8] + struct.pack("<I", crc32c(packet)) + packet[12:]
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.kernel.lab.building import Fields, Place, flag_bits
+from tests.kernel.lab.building import CHUNKS, Fields, Place, flag_bits
 from tests.kernel.lab.outcome import Answer
 
 ENDS = ("from", "src", "dst", "sport", "dport", "icmp_id", "icmp_type", "icmp_code", "dst_mac", "src_mac")
 QUOTED = ("src", "dst", "sport", "dport", "proto", "icmp_type", "icmp_code", "icmp_id", "flags")
 ICMP_REPLIES = {8: 0, 13: 14, 15: 16, 17: 18, 128: 129}
 SYN, ACK, FIN_OR_SYN = 2, 16, 3
-INIT_ACK = 2
 FIRST = (1000, 900000)
 """The first sequence numbers of the two sides of a connection."""
 
@@ -22,12 +21,17 @@ class Flow:
     """What both sides of a connection have sent so far: the next sequence number of its opener, and of the other."""
 
     seq: list[int] = field(default_factory=lambda: list(FIRST))
+    last: list[int] = field(default_factory=lambda: [0, 0])
+    """How much of that each side's last packet was."""
 
-    def place(self, way: int, flags: int) -> Place:
-        return Place(self.seq[way], self.seq[1 - way] if flags & ACK else 0)
+    def place(self, way: int, flags: int, again: bool = False) -> Place:
+        """``again``: the packet repeats the one before."""
+        return Place(self.seq[way] - (self.last[way] if again else 0), self.seq[1 - way] if flags & ACK else 0)
 
     def sent(self, way: int, fields: Fields) -> None:
-        self.seq[way] += int(fields.get("payload_len", 0)) + (1 if flag_bits(fields.get("flags")) & FIN_OR_SYN else 0)
+        if not fields.get("again"):
+            self.last[way] = int(fields.get("payload_len", 0)) + bool(flag_bits(fields.get("flags")) & FIN_OR_SYN)
+            self.seq[way] += self.last[way]
 
 
 class Sent(NamedTuple):
@@ -73,7 +77,8 @@ def _back(packet: Fields, earlier: Sent) -> Fields | Skipped:
     if earlier.answer.routed and sender != "host":
         fields["dst_mac"] = "host"  # the sender saw the host's MAC address, and answers to that
     if "icmp_error" in packet:
-        return fields | _error(packet, {**earlier.fields, **ends})
+        relayed = {"src": packet["relay"]} if "relay" in packet and sender != "host" else {}
+        return fields | relayed | _error(packet, {**earlier.fields, **ends})
     fields["proto"] = earlier.fields["proto"]
     if "sport" in ends:
         fields |= {"sport": ends["dport"], "dport": ends["sport"]}
@@ -84,7 +89,7 @@ def _back(packet: Fields, earlier: Sent) -> Fields | Skipped:
     flags = flag_bits(earlier.fields.get("flags"))
     fields["flags"] = "SYN,ACK" if flags & SYN and not flags & ACK else "ACK"
     if fields["proto"] == "sctp":
-        fields["sctp_chunk"] = INIT_ACK
+        fields["sctp_chunk"] = CHUNKS["INIT_ACK"]
     return fields
 
 

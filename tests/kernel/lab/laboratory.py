@@ -117,7 +117,8 @@ class Laboratory:
             packet.setdefault("flags", "SYN")
         self._ident = self._ident + 1 if self._ident < LAST_IDENT else FIRST_IDENT
         ident = self._ident
-        data = build(packet, ident, flow.place(way, flag_bits(packet.get("flags"))), flow.place(1 - way, 0))
+        place = flow.place(way, flag_bits(packet.get("flags")), bool(packet.get("again")))
+        data = build(packet, ident, place, flow.place(1 - way, 0))
         if late := self._left():
             raise LabError(f"seen too late, of the packet before {packet}: {late}")
         error = self._send(packet, data)

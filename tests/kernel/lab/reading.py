@@ -17,8 +17,8 @@ SHOWN = ("sport", "dport", "icmp_type", "icmp_code", "icmp_id")
 ICMP_ERRORS = (3, 4, 5, 11, 12)
 FIRST_INFORMATIONAL = 128
 """ICMPv6 types below are errors."""
-CHATTER = (130, 131, 132, 133, 134, 135, 136, 143)
-"""ICMPv6 types of multicast listeners and neighbour discovery."""
+CHATTER = (130, 131, 132, 133, 134, 135, 136, 137, 143)
+"""ICMPv6 types of multicast listeners, neighbour discovery and redirects."""
 
 
 def read(data: bytes, transport: bytes | None = None) -> Read | None:

@@ -160,10 +160,10 @@ class Topology:
         self._lines["near"] += [f"neigh replace {address} {known}" for address in addresses]
 
     def _routes(self) -> None:
-        for route in self.host.get("routes", []):
-            words = [f"{key} {route[key]}" for key in ("via", "dev") if route.get(key)]
-            self._lines["host"].append(" ".join(["route add", route["dst"], *words]))
         self._lines["host"] += self.host.get("ip_batch", [])
+        for route in self.host.get("routes", []):
+            words = [f"{key} {route[key]}" for key in ("via", "dev", "src", "metric") if route.get(key)]
+            self._lines["host"].append(" ".join(["route add", route.get("type", "unicast"), route["dst"], *words]))
 
     def _devices(self) -> list[str]:
         interfaces = self.host["interfaces"]
