@@ -132,7 +132,7 @@ def _icmp_source(asked: dict[str, Any], seen: dict[str, Any], topology: Topology
     """
     target: Address = seen["dst"]
     back = topology.route(seen["src"], asked["iif"])
-    own = topology.is_local(seen["src"])
+    own = topology.is_for_host(seen["src"], asked["iif"])
     if not own and (back is None or back.kind != "unicast"):
         return None
     if topology.is_for_host(target, seen["iif"]):

@@ -17,7 +17,7 @@ from iptexplain.walk.decide import Decisions
 from iptexplain.walk.hooks import CONNTRACK, MANIP, tables_at
 from iptexplain.walk.outcome import Outcome
 from iptexplain.walk.packet import OneOf, Packet
-from iptexplain.walk.routing import FOR_HOST, Lost, hears_itself, lost_on_arrival, setting, way_in
+from iptexplain.walk.routing import Lost, hears_itself, lost_on_arrival, setting, way_in
 from iptexplain.walk.seen import Seen
 from iptexplain.walk.table import Step, TableWalk
 from iptexplain.walk.tracking import WITHOUT, Tracking
@@ -28,6 +28,10 @@ DEFAULTS: dict[str, Any] = {
     "tracked": False,
 }  # fmt: skip
 """What a packet has when nobody says otherwise."""
+
+
+ROUTED_BY = ("src", "dst", "mark", "tos", "dport")
+"""What a packet's way out of the host may depend on; and the port, which changes with the address."""
 
 
 class _Ended(Exception):
@@ -96,7 +100,7 @@ class Passage:
             self._end("dropped", out.reason)
         if not out:
             self._deliver(came_in)
-        if topology.address_type(before) in FOR_HOST:
+        if topology.address_type(before) in ("BROADCAST", "MULTICAST"):
             self._end("dropped", "other")  # ip_forward takes only what was sent to this host alone
         f["oif"] = out
         f["ttl"] -= 1
@@ -164,6 +168,20 @@ class Passage:
             self._end("dropped", "no-route")
         return route.interface
 
+    def _check_way_out(self, before: dict[str, Any]) -> None:
+        """A packet of the host's own that rules have changed is routed anew, and lost as it was when there is no way
+        (ip_route_me_harder): loopback's addresses may not leave by another interface."""
+        f, target = self.seen.fields, self.seen.dst
+        route = None if self.topology.is_local(target) else self.topology.route(target, f.get("link", ""))
+        if self.topology.is_local(target) or target.number >> 120 == 0xFF:
+            return
+        lost = "no-route" if route is None or route.kind != "unicast" else None
+        if route and self.topology.family == 4 and f["src"].number >> 24 == 127:
+            lost = lost or (None if setting(self.topology, "route_localnet", route.interface) else "martian")
+        if lost:
+            f.update(before)
+            self._end("dropped", lost)
+
     # -- one hook
 
     def _hook(self, hook: str) -> None:
@@ -172,10 +190,14 @@ class Passage:
             if table == CONNTRACK:
                 if not self.loopback or self.tracking.state == "INVALID":
                     self.tracking.look_up(self.seen)
-            elif table == "nat":
+                continue
+            before = {k: self.seen.fields.get(k) for k in ROUTED_BY}
+            if table == "nat":
                 self._nat(hook)
             elif self._has(table, hook):
                 self._filter(table, hook)
+            if hook == "OUTPUT" and before != {k: self.seen.fields.get(k) for k in ROUTED_BY}:
+                self._check_way_out(before)
         if hook in ("INPUT", "POSTROUTING"):
             self.tracking.confirm()
 
@@ -221,25 +243,12 @@ class Passage:
             return
         if isinstance(target, NatTarget):
             self._rewrite(target, manip)
-        if hook == "OUTPUT":
-            self._check_loopback()
         if manip == "src" and tuple_of(self.seen).reversed() in self.taken:
             port = other_port(
                 self.seen.fields.get("sport")
             )  # the answers would be another connection's (nf_nat_used_tuple)
             self._put({"sport": port} if port else {})
         ct.connection = ct.connection._replace(reply=tuple_of(self.seen).reversed())
-
-    def _check_loopback(self) -> None:
-        """A packet from 127.0.0.1 that was rewritten may not leave by another interface (ip_route_me_harder)."""
-        f = self.seen.fields
-        if self.topology.family == 6 or f["src"].number >> 24 != 127:
-            return
-        out = self._way_out()
-        if out != "lo" and not setting(self.topology, "route_localnet", out):
-            assert self.tracking.connection is not None
-            f["dst"], f["dport"] = self.tracking.connection.original.dst, self.tracking.connection.original.dport
-            self._end("dropped", "martian")
 
     def _known_nat(self, manip: str) -> None:
         """What the rules decided for the connection is put in, or undone, without asking them.
