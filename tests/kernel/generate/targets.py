@@ -90,7 +90,8 @@ def _with_port(scene: Scene, address: str, port: int) -> str:
 def _dnat(scene: Scene) -> Does:
     address = scene.pick([end for end in scene.pools.near if end.name != "gw"]).address
     if scene.chance(0.15):
-        address = scene.pick([*(own.address for own in scene.pools.own), scene.pick(scene.pools.remote)])
+        own = [own.address for own in scene.pools.own if not own.address.startswith("fe80:")]
+        address = scene.pick([*own, scene.pick(scene.pools.remote)])
     if scene.chance(0.6):
         to = _with_port(scene, address, scene.pick(PORTS))
         return Does(f"-j DNAT --to-destination {to}", scene.pick(["tcp", "tcp", "udp"]))
