@@ -22,7 +22,8 @@ from tests.conftest import ROOT, Golden
 
 FIXTURES = ROOT / "fixtures"
 CASES = sorted(p.parent for p in (FIXTURES / "dumps").glob("*/dump.txt"))
-DOCKER = sorted(p for p in (FIXTURES / "docker").glob("**/rules.v[46]"))
+RECORDED = [*(FIXTURES / "docker").glob("**/rules.v[46]"), *(FIXTURES / "docker-dumps").glob("*/*.ip[46].txt")]
+DOCKER = sorted(p for p in RECORDED if "COMMIT" in p.read_text())
 REFUSED = [c for c in CASES if (c / "errors.txt").exists()]
 """Make an empty errors.txt beside a new dump.txt that is to be refused; --update fills it."""
 TAKEN = [c / "dump.txt" for c in CASES if c not in REFUSED] + DOCKER

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from iptexplain.errors import UsageError
 from iptexplain.explain.situation import Situation
@@ -91,28 +91,7 @@ def warning(place: Place, port: Port) -> str:
 def purpose(found: Found) -> str:
     """What a program wrote the rule for, from the recogniser's template."""
     template = environment().get_template(f"recognise/{found.recogniser}.j2")
-    return " ".join(template.render(role=found.role, **_blank(found), **found.values).split())
-
-
-def _blank(found: Found) -> dict[str, Any]:
-    """Names that a template may ask although this shape does not have them."""
-    return {
-        k: None
-        for k in (
-            "bridge",
-            "subnet",
-            "ip",
-            "peer",
-            "host_ip",
-            "container",
-            "proto",
-            "port",
-            "host_port",
-            "loopback",
-            "host",
-        )
-        if k not in found.values
-    }
+    return " ".join(template.render(role=found.role, **found.values).split())
 
 
 def find_chains(situation: Situation, name: str) -> list[ChainView]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple
 
+from iptexplain.explain.layout import layout_json, plain
 from iptexplain.explain.situation import Situation, decider, verdict
 from iptexplain.explain.words import environment
 from iptexplain.host.endpoints import End, somebody_on
 from iptexplain.host.topology import Assumption
+from iptexplain.recognise.docker_ingress import GWBRIDGE
 from iptexplain.recognise.docker_network import Network
 from iptexplain.rules.model import Place
 from iptexplain.walk.outcome import Trace
@@ -91,25 +94,12 @@ def place_json(place: Place | str | None) -> dict[str, Any] | None:
 def networks_json(situation: Situation) -> dict[str, Any]:
     """The part of ``networks -o json`` that one family fills."""
     docker = situation.docker
+    published = Counter(p.bridge for p in docker.ports)
     return {
         "docker": layout_json(situation),
-        "networks": [
-            {
-                "bridge": n.bridge,
-                "name": n.name,
-                "default": n.default,
-                "subnets": list(n.subnets),
-                "icc": n.icc,
-                "internal": n.internal,
-                "masquerade": n.masquerade,
-                "snat_to": n.snat_to,
-                "gateway_mode": n.gateway_mode,
-                "userland_proxy": n.userland_proxy,
-                "ports": sum(1 for p in docker.ports if p.bridge == n.bridge),
-                "lines": n.all_lines,
-            }
-            for n in docker.networks
-        ],
+        "networks": [network_json(n, published[n.bridge], situation.family) for n in docker.networks],
+        "links": [link._asdict() for link in docker.links],
+        "swarm": swarm_json(situation),
         "reach": [
             {"family": situation.family, "from": r.source, "to": r.target, "verdict": r.verdict, "by": place_json(r.by)}
             for r in reach(situation)
@@ -117,21 +107,35 @@ def networks_json(situation: Situation) -> dict[str, Any]:
     }
 
 
-def layout_json(situation: Situation) -> dict[str, Any] | None:
-    layout = situation.docker.layout
-    if layout is None:
-        return None
+SETTINGS = ("bridge", "name", "default", "subnets", "icc", "internal", "masquerade", "snat_to", "gateway_mode", "userland_proxy",
+            "direct_routing", "trusted_interfaces", "accept_fwmark", "containers")  # fmt: skip
+"""The fields of a network that stand in JSON under their own name."""
+
+
+def network_json(network: Network, ports: int, family: int) -> dict[str, Any]:
+    """One network as JSON; ``because``: the lines that say each setting."""
+    settings = {key: getattr(network, key) for key in SETTINGS}
     return {
-        "layout": layout.name,
-        "versions": {"from": layout.first, "to": layout.last},
-        "why": _plain(environment().get_template("documents/layout.j2").render(layout=layout)),
-        "lines": list(layout.lines),
+        **{key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()},
+        "gateway_modes": {str(family): network.gateway_mode},
+        "ports": ports,
+        "lines": network.all_lines,
+        "because": dict(network.because),
     }
 
 
-def _plain(text: str) -> str:
-    """Rendered words on one line, without code marks."""
-    return " ".join(text.replace("`", "").split())
+def swarm_json(situation: Situation) -> dict[str, Any] | None:
+    """What the rules tell of a swarm: its bridge, the routing mesh's ports, encrypted overlay networks; None: nothing."""
+    docker = situation.docker
+    bridge = docker.network(GWBRIDGE)
+    if not (bridge or docker.mesh or docker.encrypted):
+        return None
+    return {
+        "bridge": bridge.bridge if bridge else next((m.bridge for m in docker.mesh), None),
+        "jumps": [f.place.line for f in docker.roles.of("jump-ingress", "jump-ingress-nat")],
+        "mesh": [m._asdict() for m in docker.mesh],
+        "encrypted": [e._asdict() for e in docker.encrypted],
+    }
 
 
 def merged(answers: list[dict[str, Any]], situations: list[Situation]) -> dict[str, Any]:
@@ -142,6 +146,8 @@ def merged(answers: list[dict[str, Any]], situations: list[Situation]) -> dict[s
         for key, value in answer.items():
             if key == "networks":
                 found[key] = _merged_networks(found.get(key, []), value, same_dump)
+            elif key == "docker" and value and found.get(key):
+                found[key]["leftovers"] += value["leftovers"]
             elif isinstance(value, list):
                 found[key] = found.get(key, []) + value
             else:
@@ -160,14 +166,19 @@ def _merged_networks(
         known = by_bridge.setdefault(network["bridge"], network)
         if known is network:
             continue
-        known["subnets"] += network["subnets"]
-        known["ports"] += network["ports"]
-        known["lines"] += network["lines"] if same_dump else []
-        for key in ("icc", "gateway_mode", "userland_proxy", "snat_to", "name"):
+        for key in ("subnets", "ports", "containers"):
+            known[key] += network[key]
+        known["gateway_modes"] |= network["gateway_modes"]
+        known["trusted_interfaces"] = list(dict.fromkeys(known["trusted_interfaces"] + network["trusted_interfaces"]))
+        for key in ("icc", "gateway_mode", "userland_proxy", "snat_to", "name", "direct_routing", "accept_fwmark"):
             known[key] = network[key] if known[key] is None else known[key]
+        if same_dump:
+            known["lines"] += network["lines"]
+            for key, lines in network["because"].items():
+                known["because"][key] = known["because"].get(key, []) + lines
     return list(by_bridge.values())
 
 
 def assumption_text(assumption: Assumption) -> str:
     """An assumption as a sentence."""
-    return _plain(environment().get_template("documents/assumption.j2").render(a=assumption, **assumption.values))
+    return plain(environment().get_template("documents/assumption.j2").render(a=assumption, **assumption.values))

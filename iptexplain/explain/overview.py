@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from iptexplain.explain.chains import chain_view, foreign_chains, misled, warning
+from iptexplain.explain.layout import layout_facts
 from iptexplain.explain.networks import Reach, networks_json, reach, within
-from iptexplain.explain.ports import NETWORK, PublishedPort, ports_json, published_ports
+from iptexplain.explain.ports import NETWORK, PortRun, PublishedPort, ports_json, published_ports, runs
 from iptexplain.explain.situation import Situation, verdict
-from iptexplain.recognise.docker import Docker
-from iptexplain.recognise.docker_port import Port
-from iptexplain.recognise.shape import Found
 from iptexplain.rules.model import Place
 
 
@@ -30,11 +28,9 @@ def overview(situation: Situation, verbose: bool = False) -> dict[str, Any]:
         "docker": docker,
         "docker_rules": len(docker.roles.found),
         "other_family_given": any(f != ruleset.family for f in situation.snapshot.families),
-        "opened": [
-            a for a in docker.roles.of("port-accept") if docker.roles.is_reached(a.place) and not _published(docker, a)
-        ],
+        "opened": docker.opened,
         "user_lines": [u.place.line for u in docker.user_rules if docker.roles.is_reached(u.place)],
-        "layout": docker.layout,
+        **layout_facts(situation),
         **network_facts(situation),
         "ports": port_classes(ports),
         "port_list": ports,
@@ -56,6 +52,8 @@ LINED = (
     "jump-isolation",
     "isolation-leaving",
     "isolation-entering",
+    "isolation-pair",
+    "subnet-pair",
     "jump-user",
     "jump-published-out",
 )
@@ -95,10 +93,6 @@ def network_facts(situation: Situation) -> dict[str, Any]:
     }
 
 
-def _published(docker: Docker, accept: Found) -> bool:
-    return any(accept in port.accepts for port in docker.ports)
-
-
 def host_facts(situation: Situation) -> dict[str, Any]:
     """What the host itself accepts: filter INPUT."""
     found = situation.ruleset.chain("filter", "INPUT")
@@ -113,31 +107,12 @@ def _source_rule(pair: Reach) -> Place | None:
     return next((s.place for s in pair.way.steps if s.hook == "POSTROUTING" and "src" in s.to), None)
 
 
-class PortRun(NamedTuple):
-    """Published ports with consecutive numbers that go to one container: said in one row."""
-
-    ports: tuple[PublishedPort, ...]
-
-    @property
-    def first(self) -> PublishedPort:
-        return self.ports[0]
-
-    @property
-    def last(self) -> PublishedPort:
-        return self.ports[-1]
-
-    def lines(self, kind: str) -> list[int]:
-        """The lines of their DNAT rules (``dnat``) or of the rules that let them in (``accepts``)."""
-        found = [p.port.dnat for p in self.ports] if kind == "dnat" else [a for p in self.ports for a in p.port.accepts]
-        return sorted({f.place.line for f in found})
-
-
 def port_classes(ports: list[PublishedPort]) -> list[list[PortRun]]:
     """The ports by the way they behave, each class in runs, in the order of the dump."""
     classes: dict[tuple[object, ...], list[PublishedPort]] = {}
     for published in ports:
         classes.setdefault(_behaviour(published), []).append(published)
-    return [_runs(members) for members in classes.values()]
+    return [runs(members) for members in classes.values()]
 
 
 def _behaviour(published: PublishedPort) -> tuple[object, ...]:
@@ -150,21 +125,6 @@ def _behaviour(published: PublishedPort) -> tuple[object, ...]:
     if len(networks) == 1:  # all other networks fare alike: then it does not matter which they are
         ways = [w for w in ways if not w[0].startswith(NETWORK)] + [(NETWORK, *way) for way in networks]
     return (published.port.is_everywhere, published.port.is_loopback, *ways)
-
-
-def _runs(ports: list[PublishedPort]) -> list[PortRun]:
-    runs: list[list[PublishedPort]] = []
-    for published in sorted(ports, key=lambda p: (p.port.container_ip, p.port.host_ip, p.port.proto, p.port.host_port)):
-        if runs and _follows(runs[-1][-1].port, published.port):
-            runs[-1].append(published)
-        else:
-            runs.append([published])
-    return [PortRun(tuple(r)) for r in sorted(runs, key=lambda r: min(p.port.dnat.place.line for p in r))]
-
-
-def _follows(a: Port, b: Port) -> bool:
-    same = (a.container_ip, a.host_ip, a.proto, a.bridge) == (b.container_ip, b.host_ip, b.proto, b.bridge)
-    return same and (b.host_port - a.host_port, b.container_port - a.container_port) == (1, 1)
 
 
 def explain_json(situation: Situation) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Flow(NamedTuple):
     @property
     def is_own(self) -> bool:
         """Whether the deciding rule is there for this port, or its container, alone."""
-        return self.reason in ("port-accept", "direct", "direct-port", "loopback-only")
+        return self.reason in ("port-accept", "port-accept-inside", "direct", "direct-port", "loopback-only")
 
     def jump(self, hook: str, target: str) -> Place | None:
         """The rule of a base chain that sent the packet to the chain ``target``."""
@@ -85,6 +85,58 @@ class PublishedPort(NamedTuple):
     def other_network(self) -> Flow | None:
         """What containers of the first network beside the port's own meet."""
         return next((f for c, f in self.flows.items() if c.startswith(NETWORK)), None)
+
+
+class PortRun(NamedTuple):
+    """Published ports with consecutive numbers that go to one container: said in one row."""
+
+    ports: tuple[PublishedPort, ...]
+
+    @property
+    def first(self) -> PublishedPort:
+        return self.ports[0]
+
+    @property
+    def last(self) -> PublishedPort:
+        return self.ports[-1]
+
+    def lines(self, kind: str) -> list[int]:
+        """The lines of their DNAT rules (``dnat``) or of the rules that let them in (``accepts``)."""
+        found = [p.port.dnat for p in self.ports] if kind == "dnat" else [a for p in self.ports for a in p.port.accepts]
+        return sorted({f.place.line for f in found})
+
+    def json(self) -> dict[str, Any]:
+        """The run as ``ports -o json`` has it: numbers as ``9000-9003``."""
+        a, b = self.first.port, self.last.port
+        return {
+            "host_ip": a.host_ip,
+            "host_ports": _span(a.host_port, b.host_port),
+            "proto": a.proto,
+            "container_ip": a.container_ip,
+            "container_ports": _span(a.container_port, b.container_port),
+            "bridge": a.bridge,
+            "lines": sorted({n for p in self.ports for n in p.port.lines}),
+        }
+
+
+def _span(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def runs(ports: list[PublishedPort]) -> list[PortRun]:
+    """Ports with consecutive numbers together, in the order of the dump."""
+    found: list[list[PublishedPort]] = []
+    for published in sorted(ports, key=lambda p: (p.port.container_ip, p.port.host_ip, p.port.proto, p.port.host_port)):
+        if found and _follows(found[-1][-1].port, published.port):
+            found[-1].append(published)
+        else:
+            found.append([published])
+    return [PortRun(tuple(r)) for r in sorted(found, key=lambda r: min(p.port.dnat.place.line for p in r))]
+
+
+def _follows(a: Port, b: Port) -> bool:
+    same = (a.container_ip, a.host_ip, a.proto, a.bridge) == (b.container_ip, b.host_ip, b.proto, b.bridge)
+    return same and (b.host_port - a.host_port, b.container_port - a.container_port) == (1, 1)
 
 
 def published_ports(situation: Situation) -> list[PublishedPort]:
@@ -160,7 +212,8 @@ def reachable_from(published: PublishedPort) -> list[str]:
 def ports_json(situation: Situation) -> dict[str, Any]:
     """The part of ``ports -o json`` that one family fills."""
     ports = []
-    for published in published_ports(situation):
+    found = published_ports(situation)
+    for published in found:
         port, flows = published.port, published.flows
         host = flows.get("host") or flows.get("loopback")
         ports.append(
@@ -172,6 +225,7 @@ def ports_json(situation: Situation) -> dict[str, Any]:
                 "container_port": port.container_port,
                 "bridge": port.bridge,
                 "name": published.name,
+                "loopback_protection": port.loopback_protection,
                 "reachable_from": reachable_from(published),
                 "source_seen": {
                     "outside": flows["outside"].seen if "outside" in flows else None,
@@ -179,7 +233,23 @@ def ports_json(situation: Situation) -> dict[str, Any]:
                     "other network": other.seen if (other := published.other_network()) else None,
                 },
                 "lines": port.lines,
+                "because": port.because,
                 "by": place_json(flows["outside"].decides if "outside" in flows else None),
             }
         )
-    return {"ports": ports}
+    opened = [
+        {
+            "container_ip": f.values["ip"],
+            "container_port": int(str(f.values["port"])),
+            "proto": f.values["proto"],
+            "bridge": f.values["bridge"],
+            "lines": [f.place.line],
+        }
+        for f in situation.docker.opened
+    ]
+    return {
+        "ports": ports,
+        "ranges": [r.json() for r in runs(found)],
+        "opened": opened,
+        "mesh": [m._asdict() for m in situation.docker.mesh],
+    }

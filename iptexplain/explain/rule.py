@@ -8,6 +8,7 @@ from typing import Any
 from iptexplain.errors import DumpError, Location, ParseError
 from iptexplain.explain.chains import purpose
 from iptexplain.explain.words import action, conditions, noun, phrase, said, save_clause
+from iptexplain.recognise.proof import is_plausible
 from iptexplain.recognise.shape import roles_of
 from iptexplain.rules.model import BASE_CHAINS, Dump, Rule
 from iptexplain.rules.parse import parse
@@ -73,7 +74,7 @@ def rule_facts(text: str, table: str | None = None, family: int | None = None) -
     """What templates/documents/rule.j2 says: the whole in one sentence, then clause by clause."""
     dump, rule, table = read_rule(text, table, family)
     roles = roles_of(dump.rulesets[0])
-    found = next(iter(roles.found), None)
+    found = next(filter(is_plausible, roles.found), None)
     clauses = [(f"-A {rule.chain}", "")]
     for setting in rule.parameters.settings:
         part = type(rule.parameters)((setting,))

@@ -11,34 +11,56 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iptexplain.rules.answer import Backend
-from iptexplain.rules.model import Jump, Place, Rule, Ruleset
+from iptexplain.rules.model import Jump, Place, Rule, Ruleset, Verdict
 from iptexplain.rules.save import save_rule
 
+ADDRESS, NETWORK, INTERFACE = r"[0-9a-f:.]+", r"[0-9a-f:.]+/\d+", r"[!-*,-~]+"
 PLACEHOLDERS = {
-    "bridge": r"[^\s+]+",
-    "subnet": r"[0-9a-f:.]+/\d+",
-    "ip": r"[0-9a-f:.]+",
-    "peer": r"[0-9a-f:.]+",
-    "host_ip": r"[0-9a-f:.]+",
+    "bridge": INTERFACE,
+    "other": INTERFACE,
+    "interface": INTERFACE,
+    "subnet": NETWORK,
+    "other_subnet": NETWORK,
+    "ip": ADDRESS,
+    "peer": ADDRESS,
+    "host_ip": ADDRESS,
     "container": r"\[[0-9a-f:.]+\]|[0-9.]+",
     "proto": r"tcp|udp|sctp",
+    "icmp": r"icmp|ipv6-icmp",
     "port": r"\d+",
     "host_port": r"\d+",
     "host": r"/32|/128",
     "loopback": r"127\.0\.0\.0/8|::1/128",
+    "mark": r"0x[0-9a-f]+(?:/0x[0-9a-f]+)?",
+    "netid": r"[0-9a-f]{12}",
+    "set": r"docker-ext-bridges-v[46]",
+    "vni": r"0x[0-9a-f]+",
+    "program": r"\"[0-9 ,]+\"",
+    "neighbours": r"13[56]",
 }
+"""What may stand in a pattern's {braces}."""
+
+NOTHING: dict[str, str | None] = dict.fromkeys(PLACEHOLDERS)
 
 
 class Shape(NamedTuple):
-    """``role``: what the rule is for; ``pattern``: ``CHAIN options`` with {placeholders} and [optional parts]."""
+    """``role``: what the rule is for; ``pattern``: ``CHAIN options`` with {placeholders} and [optional parts].
+
+    ``needs``: what must hold beside that, where others may write such a rule as well (recognise/proof.py).
+    """
 
     role: str
     table: str
     pattern: str
+    needs: str = ""
 
     @property
     def chain(self) -> str:
         return re.split(r"[ \[]", self.pattern, maxsplit=1)[0]
+
+    @property
+    def target(self) -> str:
+        return self.pattern.rpartition("-j ")[2].split()[0]
 
     def regex(self) -> re.Pattern[str]:
         return _regex(self.pattern)
@@ -61,13 +83,19 @@ def _regex(pattern: str) -> re.Pattern[str]:
 
 
 class Found(NamedTuple):
-    """A rule with its role: which recogniser says so, and what the placeholders hold (None: the optional part is missing)."""
+    """A rule with its role: which recogniser says so, and what the placeholders hold (None: this rule has no such part)."""
 
     recogniser: str
     role: str
     place: Place
     rule: Rule
     values: dict[str, str | None]
+    needs: str = ""
+
+    @property
+    def container(self) -> str:
+        """The container's address in a rule that rewrites to it."""
+        return (self.values["container"] or "").strip("[]")
 
 
 def reached_chains(ruleset: Ruleset) -> set[tuple[str, str]]:
@@ -90,10 +118,14 @@ class Roles:
         self.found = tuple(found)
         self.reached = reached
         self.by_place = {f.place: f for f in self.found}
+        self._by_role: dict[str, list[Found]] = {}
+        for f in self.found:
+            self._by_role.setdefault(f.role, []).append(f)
 
     def of(self, *roles: str, **values: str) -> list[Found]:
         """The rules with one of these roles whose placeholders hold these values."""
-        return [f for f in self.found if f.role in roles and all(f.values.get(k) == v for k, v in values.items())]
+        found = self._by_role.get(roles[0], []) if len(roles) == 1 else [f for f in self.found if f.role in roles]
+        return [f for f in found if all(f.values[k] == v for k, v in values.items())] if values else list(found)
 
     def lines(self, *roles: str, **values: str) -> list[int]:
         """The lines of rules with one of these roles, in chains that packets can get to."""
@@ -102,24 +134,29 @@ class Roles:
     def is_reached(self, place: Place) -> bool:
         return (place.table, place.chain) in self.reached
 
+    def only(self, kept: Iterable[Found]) -> Roles:
+        """The same with these rules alone."""
+        return Roles(kept, self.reached)
+
 
 def recognisers() -> list[str]:
     """The names of the modules in this folder that list SHAPES."""
     return sorted(m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if m.name != "shape")
 
 
-def _shapes() -> dict[tuple[str, str], list[tuple[str, Shape]]]:
-    """All shapes by table and chain."""
-    by_chain: dict[tuple[str, str], list[tuple[str, Shape]]] = {}
+@cache
+def _shapes() -> dict[tuple[str, str, str], list[tuple[str, Shape]]]:
+    """All shapes by table, chain and target."""
+    found: dict[tuple[str, str, str], list[tuple[str, Shape]]] = {}
     for name in recognisers():
         module = importlib.import_module(f"iptexplain.recognise.{name}")
         for shape in getattr(module, "SHAPES", ()):
-            by_chain.setdefault((shape.table, shape.chain), []).append((name, shape))
-    return by_chain
+            found.setdefault((shape.table, shape.chain, shape.target), []).append((name, shape))
+    return found
 
 
 def roles_of(ruleset: Ruleset) -> Roles:
-    """Hold every rule against every shape of its chain."""
+    """Hold every rule against every shape of its chain; whether Docker wrote the rule, proof.py says."""
     return Roles(_found(ruleset), reached_chains(ruleset))
 
 
@@ -127,12 +164,23 @@ def _found(ruleset: Ruleset) -> Iterator[Found]:
     shapes = _shapes()
     for table in ruleset.tables.values():
         for chain in table.chains.values():
-            candidates = shapes.get((table.name, chain.name), [])
-            for number, rule in enumerate(chain.rules if candidates else (), 1):
-                text = save_rule(rule, Backend.NFT)
+            name = "{netid}" if re.fullmatch(PLACEHOLDERS["netid"], chain.name) else chain.name
+            for number, rule in enumerate(chain.rules, 1):
+                candidates = shapes.get((table.name, name, _target(rule)), [])
+                text = save_rule(rule, Backend.NFT) if candidates else ""
                 for recogniser, shape in candidates:
                     match = shape.regex().match(text)
                     if match:
                         place = Place(table.name, chain.name, number, rule.line)
-                        yield Found(recogniser, shape.role, place, rule, match.groupdict())
+                        values = NOTHING | match.groupdict()
+                        yield Found(recogniser, shape.role, place, rule, values, shape.needs)
                         break
+
+
+def _target(rule: Rule) -> str:
+    target = rule.target
+    if isinstance(target, Verdict):
+        return target.word
+    if isinstance(target, Jump):
+        return "{netid}" if re.fullmatch(PLACEHOLDERS["netid"], target.chain) else target.chain
+    return target.called if target else ""
