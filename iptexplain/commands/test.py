@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from iptexplain.commands._io import DUMP, assume_option, dump_argument, output_options, read, show, show_json
+from iptexplain.commands._docker import docker_option, read_named
+from iptexplain.commands._io import DUMP, assume_option, dump_argument, output_options, show, show_json
 from iptexplain.commands._written import read_written, refuse
 from iptexplain.errors import UsageError
 from iptexplain.explain.expectations import read_expectations
@@ -22,12 +23,13 @@ from iptexplain.outputs.junit import junit
 @click.option(
     "--junit", "report", metavar="FILE", help="Write the results into FILE, too, as JUnit XML for a CI server."
 )
+@docker_option
 @assume_option
 @output_options
 @click.pass_context
 def command(
-    ctx: click.Context, flows: str, dump: str, verbose: bool, report: str | None, assumed: tuple[str, ...],
-    output: str, color: str,
+    ctx: click.Context, flows: str, dump: str, verbose: bool, report: str | None, inspected: str | None,
+    assumed: tuple[str, ...], output: str, color: str,
 ) -> None:  # fmt: skip
     """Hold expectations about flows against the rules.
 
@@ -59,7 +61,7 @@ def command(
     expectations, written = read_expectations(read_written(flows, "FLOWS"), flows)
     if not expectations:
         refuse(written.errors, "FLOWS")
-    results = judge_all(Asker(read(dump, assumed)), expectations, written)
+    results = judge_all(Asker(read_named(dump, inspected, assumed)), expectations, written)
     if written.errors:
         refuse(written.errors, "FLOWS")
     if report:

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from iptexplain.commands._io import DUMP, assume_option, dump_argument, output_options, read, read_lines, show
+from iptexplain.commands._docker import docker_option, read_named
+from iptexplain.commands._io import DUMP, assume_option, dump_argument, output_options, read_lines, show
 from iptexplain.errors import OptionError, UsageError
 from iptexplain.explain.question import Asker
 from iptexplain.explain.situation import ARRIVED, Situation
@@ -74,19 +75,21 @@ def _field_options(function: Any) -> Any:
 @click.option(
     "--strict", is_flag=True, help="Exit with status 4 when the rules and what is known do not settle the answer."
 )
+@docker_option
 @assume_option
 @output_options
 @click.pass_context
 def command(
     ctx: click.Context, /, dump: str, source: str | None, target: str | None, others: tuple[str, ...],
-    packets: str | None, assumed: tuple[str, ...], ipv6: bool, exit_code: bool, strict: bool, output: str, color: str, **fields: str | None,
+    packets: str | None, inspected: str | None, assumed: tuple[str, ...], ipv6: bool, exit_code: bool, strict: bool,
+    output: str, color: str, **fields: str | None,
 ) -> None:  # fmt: skip
     """Follow one packet, rule by rule, to the rule that decides.
 
     The answer comes first: whether the packet arrives, and why. Then come the rules that it meets, and what would
     change the answer. A first packet of a connection is meant, unless options say otherwise.
     """
-    snapshot = read(dump, assumed)
+    snapshot = read_named(dump, inspected, assumed)
     given = {k: v for k, v in fields.items() if v is not None}
     for other in others:
         name, equals, value = other.partition("=")

@@ -34,7 +34,7 @@ class Situation:
     @property
     def others(self) -> list[Ruleset]:
         """Rulesets of the same family that another backend holds: the kernel asks them too."""
-        return [r for _, r in self.snapshot.rulesets() if r.family == self.family and r is not self.ruleset]
+        return self.snapshot.others(self.ruleset)
 
     @cached_property
     def docker(self) -> Docker:
@@ -126,8 +126,8 @@ def verdict(way: Trace) -> str:
 
 
 def situations(snapshot: Snapshot) -> list[Situation]:
-    """One situation for each ruleset that was given."""
-    return [Situation(snapshot, r.family, (d, r)) for d, r in snapshot.rulesets()]
+    """One situation for each ruleset that was given and says something."""
+    return [Situation(snapshot, r.family, (d, r)) for d, r in snapshot.halves()]
 
 
 def decider(way: Trace) -> Place | None:

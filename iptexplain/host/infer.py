@@ -31,6 +31,7 @@ def topology_of(snapshot: Snapshot, ruleset: Ruleset) -> Topology:
     topology.assumptions = [Assumption("assumed", {"name": n, "value": v}) for n, v in snapshot.assumed.items()]
     if any(r.get("table") not in PLAIN_TABLES for r in snapshot.facts.get("rules", [])):
         topology.assumptions.append(Assumption("policy_routing", {}))
+    topology.assumptions += _other_half(snapshot, ruleset)
     routes_known = bool(topology.routes)
     if not topology.known_addresses:
         _infer_bridges(topology, ruleset)
@@ -45,6 +46,15 @@ def topology_of(snapshot: Snapshot, ruleset: Ruleset) -> Topology:
             topology.sysctls[name] = assumed
             topology.assumptions.append(Assumption(setting, {"name": name, "value": assumed}))
     return topology
+
+
+def _other_half(snapshot: Snapshot, ruleset: Ruleset) -> list[Assumption]:
+    """The kernel asks both backends; each is explained by itself, as if the other let everything pass."""
+    values = {"family": ruleset.family, "backends": [r.backend.value for r in snapshot.others(ruleset)]}
+    if values["backends"]:
+        return [Assumption("other_half", values)]
+    line = snapshot.missing_half(ruleset.family)
+    return [Assumption("missing_half", values, line)] if line else []
 
 
 def _infer_route_localnet(topology: Topology, ruleset: Ruleset) -> None:

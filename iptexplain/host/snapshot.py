@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -23,6 +24,9 @@ KEYS: dict[str, type] = {
 """The keys of a snapshot and what each holds."""
 
 
+WARNING = re.compile(r"^# Warning: ip(6?)tables-legacy tables present", re.MULTILINE)
+"""What iptables-nft-save says where there is another half; newer ones say it on standard error."""
+
 _JSON = {int: "a number", float: "a number", bool: "true or false", str: "a text", list: "a list", dict: "an object"}
 FAMILIES: tuple[Family, ...] = (4, 6)
 
@@ -36,8 +40,8 @@ class Snapshot(NamedTuple):
     """What somebody assumed beside that (host/assume.py): sysctl, match or target → value."""
 
     def ruleset(self, family: Family) -> tuple[Dump, Ruleset] | None:
-        """The ruleset of a family with the dump that it stands in."""
-        return next(((d, r) for d, r in self.rulesets() if r.family == family), None)
+        """The ruleset of a family with the dump that it stands in; of two halves the first that can stop a packet."""
+        return next(((d, r) for d, r in self.halves() if r.family == family), None)
 
     @property
     def families(self) -> tuple[Family, ...]:
@@ -47,6 +51,29 @@ class Snapshot(NamedTuple):
         """All rulesets: IPv4 before IPv6, of one family nf_tables before legacy."""
         found = [(d, r) for d in self.dumps for r in d.rulesets]
         return sorted(found, key=lambda dr: (dr[1].family, dr[1].backend is Backend.LEGACY))
+
+    def halves(self) -> list[tuple[Dump, Ruleset]]:
+        """The rulesets without those that let everything pass where their family has another: they are no half of a picture."""
+        found = self.rulesets()
+        telling = {r.family for _, r in found if not _lets_all_pass(r)}
+        first = {r.family: r for _, r in reversed(found)}
+        return [(d, r) for d, r in found if (not _lets_all_pass(r) if r.family in telling else r is first[r.family])]
+
+    def others(self, ruleset: Ruleset) -> list[Ruleset]:
+        """The other half: rulesets of the same family that another backend holds. The kernel asks them, too."""
+        return [r for _, r in self.halves() if r.family == ruleset.family and r is not ruleset]
+
+    def missing_half(self, family: Family) -> int | None:
+        """The line in which iptables-nft-save says that there are legacy tables, when these were not given; None else."""
+        if any(r.family == family and r.backend is Backend.LEGACY for _, r in self.rulesets()):
+            return None
+        warnings = ((d, w) for d in self.dumps for w in WARNING.finditer(d.text) if (w[1] == "6") is (family == 6))
+        return next((d.text.count("\n", 0, w.start()) + 1 for d, w in warnings), None)
+
+
+def _lets_all_pass(ruleset: Ruleset) -> bool:
+    chains = (chain for table in ruleset.tables.values() for chain in table.chains.values())
+    return all(not chain.rules and chain.policy in (None, "ACCEPT") for chain in chains)
 
 
 def read_snapshot(text: str, file: str = "-") -> Snapshot:
