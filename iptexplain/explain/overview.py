@@ -27,6 +27,7 @@ def overview(situation: Situation, verbose: bool = False) -> dict[str, Any]:
         "rules": rules,
         "docker": docker,
         "docker_rules": len(docker.roles.found),
+        "other_family_empty": situation.snapshot.facts.get("ip6tables" if ruleset.family == 4 else "iptables") == "",
         "other_family_given": any(f != ruleset.family for f in situation.snapshot.families),
         "opened": docker.opened,
         "user_lines": [u.place.line for u in docker.user_rules if docker.roles.is_reached(u.place)],

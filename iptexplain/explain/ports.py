@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from iptexplain.explain.networks import place_json, reason
-from iptexplain.explain.situation import ARRIVED, Situation, decider
+from iptexplain.explain.proxy import listens, proxied
+from iptexplain.explain.situation import ARRIVED, Situation, decider, is_strange
 from iptexplain.host.endpoints import End, somebody_on
 from iptexplain.recognise.docker_port import Port
 from iptexplain.rules.addresses import to_address
@@ -36,6 +37,19 @@ class Flow(NamedTuple):
     listens: bool | None
     """Whether docker-proxy listens, where the snapshot tells it."""
 
+    lost: Trace | None = None
+    """What is dropped though the packet arrives, so that no connection comes about."""
+
+    @property
+    def end(self) -> tuple[Any, ...]:
+        """What flows have in common that are told together."""
+        return self.via, self.seen, self.decides, self.lost and self.lost.outcome.by
+
+    @property
+    def gets_in(self) -> bool:
+        """Whether a client that asks for the host's address is answered."""
+        return self.via in ("dnat", "proxy") and self.lost is None
+
     @property
     def is_own(self) -> bool:
         """Whether the deciding rule is there for this port, or its container, alone."""
@@ -58,10 +72,7 @@ class PublishedPort(NamedTuple):
         """The flows that end alike, with their clients; what outsiders do is said apart."""
         groups: list[tuple[list[str], Flow]] = []
         for client, flow in self.flows.items():
-            end = (flow.via, flow.seen, flow.decides)
-            same = (
-                c for c, f in groups if client not in APART and c[0] not in APART and (f.via, f.seen, f.decides) == end
-            )
+            same = (c for c, f in groups if client not in APART and c[0] not in APART and f.end == flow.end)
             group = next(same, None)
             if group is not None:
                 group.append(client)
@@ -72,7 +83,7 @@ class PublishedPort(NamedTuple):
     @property
     def from_outside(self) -> bool:
         """Whether a client from outside gets in by the host's address."""
-        return "outside" in self.flows and self.flows["outside"].via in ("dnat", "proxy")
+        return "outside" in self.flows and self.flows["outside"].gets_in
 
     @property
     def short(self) -> str:
@@ -176,37 +187,44 @@ def _flow(situation: Situation, port: Port, client: str, source: End, target: En
     way = situation.probe(source, target, port.proto)
     fields, outcome = way.outcome.fields, way.outcome
     via, seen = "dropped", None
-    listens = _listens(situation, port)
+    listens_there = listens(situation, port)
     if outcome.kind in ARRIVED and str(fields["dst"]) == port.container_ip:
         via = "direct" if client == "direct" else "dnat"
         seen = "unchanged" if fields["src"] == source.address else str(fields["src"])
     elif outcome.kind in ARRIVED:
         network = situation.docker.network(port.bridge)
-        off = listens is False or (listens is None and network is not None and network.userland_proxy is False)
+        off = listens_there is False or (
+            listens_there is None and network is not None and network.userland_proxy is False
+        )
         gateway = situation.gateway(port.bridge)
         via = "nobody" if off else "proxy"
         seen = str(gateway) if gateway and not off else None
     elif outcome.kind == "unknown":
         via = "unknown"
-    return Flow(client, via, way, seen, decider(way), reason(situation, way), listens)
+    lost = _lost(situation, way, via)
+    flow = Flow(client, via, way, seen, decider(way), reason(situation, way), listens_there, lost)
+    return flow if via == "direct" or flow.gets_in else flow._replace(seen=None)
 
 
-def _listens(situation: Situation, port: Port) -> bool | None:
-    """Whether a program of the host listens on the port: docker-proxy, unless it is switched off. None: no snapshot."""
-    listeners = situation.snapshot.facts.get("listeners")
-    if listeners is None:
-        return None
-    wanted = {f"{port.proto} {ip}:{port.host_port}" for ip in (port.host_ip, f"[{port.host_ip}]")}
-    return any(entry in wanted for entry in listeners)
+def _lost(situation: Situation, way: Trace, via: str) -> Trace | None:
+    """The way of what gets lost behind the packet itself: docker-proxy's own connection to the container, or the answer."""
+    found = proxied(situation, way) if via == "proxy" else None
+    if found and found.onward and found.onward.outcome.kind in GONE:
+        return found.onward
+    answer = situation.answer_to(way) if via in ("dnat", "direct", "proxy") else None
+    return answer if answer and (answer.outcome.kind in GONE or is_strange(way, answer)) else None
+
+
+GONE = ("dropped", "rejected")
 
 
 def reachable_from(published: PublishedPort) -> list[str]:
     """The clients that get through by the host's address: ``anywhere``, or ``host`` alone; nothing when all are dropped."""
     outside = published.flows.get("outside")
-    if outside and outside.via in ("dnat", "proxy"):
+    if outside and outside.gets_in:
         return ["anywhere"]
     local = published.flows.get("loopback") or published.flows.get("host")
-    return ["host"] if local and local.via in ("dnat", "proxy") else []
+    return ["host"] if local and local.gets_in else []
 
 
 def ports_json(situation: Situation) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from iptexplain.explain.chains import purpose
 from iptexplain.explain.networks import assumption_text, place_json, reason
 from iptexplain.explain.proxy import Proxied, proxied
-from iptexplain.explain.situation import ARRIVED, Situation, decider
+from iptexplain.explain.situation import ARRIVED, Situation, decider, is_strange
 from iptexplain.explain.words import action, conditions, environment, said
 from iptexplain.host.assume import words_for
 from iptexplain.host.infer import EXAMPLE_HOST
@@ -61,6 +61,7 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
     fields, last = way.packet.fields, way.outcome.fields
     port = next((p for p in situation.docker.ports if p.container_ip == str(last["dst"])), None)
     source, target = _bridge_of(situation, fields.get("iif")), _bridge_of(situation, _leaves(way))
+    answer = situation.answer_to(way)
     used = [*notes, *_relevant(situation, way), *_beyond(situation, way, source)]
     decided = decider(way)
     by = next((s for s in way.steps if s.place == decided), None)
@@ -82,7 +83,8 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
         "from_network": source,
         "to_network": target,
         "asks_user": any(s.action == "jump:DOCKER-USER" for s in way.steps),
-        "answer": situation.answer_to(way),
+        "answer": answer,
+        "strange": answer is not None and is_strange(way, answer),
         "stands_in": str(last["src"]) in EXAMPLE_HOST.values(),
         "decides_conditions": said(conditions(by.rule)) if by and by.rule else "",
         "decides_action": said(action(by.rule.target)) if by and by.rule else "",

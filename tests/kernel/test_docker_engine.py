@@ -142,14 +142,7 @@ def test_ports_are_read_back(record: Record, given: str, tmp_path: Path) -> None
     assert sorted(tuple(p[k] for k in keys) for p in found) == sorted(map(tuple, expected))
 
 
-ANSWERS_ASIDE = pytest.mark.xfail(reason="ports does not ask whether the answers get out")
-
-
-@pytest.mark.parametrize(
-    "record",
-    [pytest.param(name, marks=ANSWERS_ASIDE if name == "guarded" else ()) for name in CONFIGURATIONS],
-    indirect=True,
-)
+@pytest.mark.parametrize("record", CONFIGURATIONS, indirect=True)
 def test_ports_say_who_gets_in_and_whom_the_program_sees(record: Record, tmp_path: Path) -> None:
     found = printed("ports", record.text, tmp_path)["ports"]
     for port in record.configuration.ports:
