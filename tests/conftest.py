@@ -16,6 +16,9 @@ Golden = Callable[[str | Path, str], None]
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="write what the program prints now into the golden files")
     parser.addoption("--kernel-cases", type=int, default=200, help="how many random cases the kernel is asked")
+    parser.addoption(
+        "--kernel-style", help="cases of this style alone, such as routes6; each run has the usual ones without it"
+    )
     parser.addoption("--kernel-seed", type=int, help="the seed of the first of them; each run has its own without it")
 
 

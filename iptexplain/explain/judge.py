@@ -9,7 +9,7 @@ from iptexplain.explain.expectations import Expectation
 from iptexplain.explain.networks import place_json
 from iptexplain.explain.nodes import Written
 from iptexplain.explain.question import Answered, Asker
-from iptexplain.explain.situation import Situation, decider, verdict
+from iptexplain.explain.situation import Situation, decider, is_strange, verdict
 from iptexplain.explain.way import trace_facts, trace_json
 from iptexplain.explain.words import environment
 from iptexplain.rules.model import Place
@@ -35,6 +35,9 @@ class Result(NamedTuple):
 
     @property
     def answer_verdict(self) -> str | None:
+        """None: no answer is followed. One that comes from another address than the one that was asked is as good as dropped."""
+        if self.answer and is_strange(self.answered.way, self.answer):
+            return "dropped"
         return verdict(self.answer) if self.answer else None
 
     @property

@@ -85,14 +85,14 @@ STYLES: dict[str, tuple[int, Callable[[Random], Draft]]] = {
     "docker28": (3, lambda random: _docker(random, docker.forward_ct_bridge)),
     "people": (3, lambda random: _people(random, 4)),
     "people6": (2, lambda random: _people(random, 6)),
-    "routes": (2, lambda random: _random(random, 4, crossroads, ForRoutes)),
-    "routes6": (2, lambda random: _random(random, 6, crossroads, ForRoutes)),
+    "routes": (0, lambda random: _random(random, 4, crossroads, ForRoutes)),
+    "routes6": (0, lambda random: _random(random, 6, crossroads, ForRoutes)),
     "nat": (2, lambda random: _nat(random, 4)),
     "nat6": (1, lambda random: _nat(random, 6)),
-    "rare": (2, lambda random: _random(random, 4, rare=True)),
-    "rare6": (1, lambda random: _random(random, 6, rare=True)),
+    "rare": (0, lambda random: _random(random, 4, rare=True)),
+    "rare6": (0, lambda random: _random(random, 6, rare=True)),
 }
-"""Name → how often it has its turn, and what drafts a case of it."""
+"""Name → how often it has its turn (0: only when it is asked for), and what drafts a case of it."""
 TURNS = [style for style, (weight, _) in STYLES.items() for _ in range(weight)]
 
 
