@@ -156,7 +156,8 @@ class Passage:
         self._deliver(interface)
 
     def _way_out(self) -> str:
-        return "lo" if self.topology.is_local(self.seen.fields["dst"]) else self._route()
+        target: Address = self.seen.fields["dst"]
+        return "lo" if self.topology.is_local(target) or not target.number else self._route()
 
     def _route(self) -> str:
         """The interface by which the packet leaves; ends the way where no route has one."""

@@ -1,9 +1,9 @@
 """Random rulesets: the trace against the running kernel, packet by packet, on both backends.
 
 ``--kernel-cases N`` says how many cases there are, ``--kernel-seed S`` with which seed they begin; without one each run
-has its own. ``--kernel-style NAME`` asks for one style, among them those that have no turn of their own because the trace is
-known to differ from the kernel in some of their odder packets. The end of the output names it. A failure prints a case that is as small as it could be made, for
-``python -m tests.kernel.lab CASE.json``.
+has its own, and the end of the output names it. ``--kernel-style NAME`` asks for one style; some have no turn of their own,
+because the trace is known to differ from the kernel in a few of their odder packets. A failure prints a case that is as
+small as it could be made, for ``python -m tests.kernel.lab CASE.json``.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ TYPES: dict[Family, dict[str, tuple[str, str]]] = {
 DEFAULT: dict[Family, str] = {4: "icmp-port-unreachable", 6: "icmp6-port-unreachable"}
 
 
-ICMP_ERRORS = {"icmp": (3, 4, 5, 11, 12), "ipv6-icmp": (*range(128), 137)}
-"""The types to which no ICMP error is ever sent back."""
+ICMP_ERRORS = {"icmp": (*range(1, 8), *range(9, 13), *range(19, 256)), "ipv6-icmp": (*range(128), 137)}
+"""The types to which no ICMP error is ever sent back (icmp_pointers in net/ipv4/icmp.c; is_ineligible in net/ipv6/icmp.c)."""
 
 
 MANY = ("broadcast", "multicast")
