@@ -169,6 +169,9 @@ class Passage:
             self._end("dropped", "no-route")
         return route.interface
 
+    def _routed_by(self) -> dict[str, Any]:
+        return {name: self.seen.fields.get(name) for name in ROUTED_BY}
+
     def _check_way_out(self, before: dict[str, Any]) -> None:
         """A packet of the host's own that rules have changed is routed anew, and lost as it was when there is no way
         (ip_route_me_harder): loopback's addresses may not leave by another interface."""
@@ -192,12 +195,12 @@ class Passage:
                 if not self.loopback or self.tracking.state == "INVALID":
                     self.tracking.look_up(self.seen)
                 continue
-            before = {k: self.seen.fields.get(k) for k in ROUTED_BY}
+            before = self._routed_by() if hook == "OUTPUT" else None
             if table == "nat":
                 self._nat(hook)
             elif self._has(table, hook):
                 self._filter(table, hook)
-            if hook == "OUTPUT" and before != {k: self.seen.fields.get(k) for k in ROUTED_BY}:
+            if before and before != self._routed_by():
                 self._check_way_out(before)
         if hook in ("INPUT", "POSTROUTING"):
             self.tracking.confirm()
@@ -231,9 +234,8 @@ class Passage:
         is_error = ct.state == "RELATED" and self.seen.fields["proto"] in PINGS
         redirect = is_error and (self.topology.family, self.seen.fields.get("icmp_type")) == (4, 5)
         if redirect and (ct.connection.is_dnat or ct.connection.is_snat):
-            self._end(
-                "dropped", "other"
-            )  # the two ends would speak past the translation (nf_nat_icmp_reply_translation)
+            # The two ends would speak past the translation (nf_nat_icmp_reply_translation).
+            self._end("dropped", "other")
         if manip in ct.settled or is_error or (ct.fresh and not ct.attached and ct.state != "NEW"):
             self._known_nat(manip)
             return
@@ -245,9 +247,8 @@ class Passage:
         if isinstance(target, NatTarget):
             self._rewrite(target, manip)
         if manip == "src" and tuple_of(self.seen).reversed() in self.taken:
-            port = other_port(
-                self.seen.fields.get("sport")
-            )  # the answers would be another connection's (nf_nat_used_tuple)
+            # The answers would be another connection's (nf_nat_used_tuple).
+            port = other_port(self.seen.fields.get("sport"))
             self._put({"sport": port} if port else {})
         ct.connection = ct.connection._replace(reply=tuple_of(self.seen).reversed())
 
