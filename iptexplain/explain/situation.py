@@ -116,6 +116,7 @@ class Situation:
 UNPUBLISHED = 61234
 """A port that nobody publishes, for the question who reaches a network at all."""
 
+
 def is_strange(way: Trace, answer: Trace) -> bool:
     """Whether an answer arrives from another address or port than the one that was asked: nobody takes it for an answer."""
     asked, last = way.packet.fields, answer.outcome.fields
