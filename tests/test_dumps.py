@@ -22,11 +22,11 @@ from tests.conftest import ROOT, Golden
 
 FIXTURES = ROOT / "fixtures"
 CASES = sorted(p.parent for p in (FIXTURES / "dumps").glob("*/dump.txt"))
-RECORDED = [*(FIXTURES / "docker").glob("**/rules.v[46]"), *(FIXTURES / "docker-dumps").glob("*/*.ip[46].txt")]
-DOCKER = sorted(p for p in RECORDED if "COMMIT" in p.read_text())
+DOCKER = sorted((FIXTURES / "docker").glob("**/rules.v[46]"))
+ENGINES = sorted(p for p in (FIXTURES / "docker-dumps").glob("*/*.ip[46].txt") if "COMMIT" in p.read_text())
 REFUSED = [c for c in CASES if (c / "errors.txt").exists()]
 """Make an empty errors.txt beside a new dump.txt that is to be refused; --update fills it."""
-TAKEN = [c / "dump.txt" for c in CASES if c not in REFUSED] + DOCKER
+TAKEN = [c / "dump.txt" for c in CASES if c not in REFUSED] + DOCKER + ENGINES
 FIELD = ROOT.parent / "shared"
 """Dumps of the field, which are not part of the project; they are tried where they lie beside the checkout."""
 

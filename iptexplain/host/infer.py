@@ -62,7 +62,8 @@ def _infer_route_localnet(topology: Topology, ruleset: Ruleset) -> None:
     nat = ruleset.chain("nat", "POSTROUTING")
     for rule in nat.rules if nat else ():
         o, types = rule.parameters.get("o"), [m.value("src_type") for m in rule.matches if m.name == "addrtype"]
-        if o and not o.inverted and types and rule.target is not None and rule.target.name == "MASQUERADE":
+        alone = len(rule.parameters.settings) == len(rule.matches) == 1
+        if o and not o.inverted and types and alone and rule.target is not None and rule.target.name == "MASQUERADE":
             name = f"net.ipv4.conf.{o.value}.route_localnet"
             if name not in topology.sysctls:
                 topology.sysctls[name] = 1
