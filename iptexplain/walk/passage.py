@@ -11,6 +11,7 @@ from iptexplain.rules.extension import Target
 from iptexplain.rules.matches.physdev import SOME_PORT
 from iptexplain.rules.model import Place, Ruleset
 from iptexplain.rules.nat import NatTarget
+from iptexplain.rules.targets.reject import MANY
 from iptexplain.walk.bridge import Bridging
 from iptexplain.walk.conntrack import PINGS, Connection, Tuple, tuple_of
 from iptexplain.walk.decide import Decisions
@@ -100,7 +101,7 @@ class Passage:
             self._end("dropped", out.reason)
         if not out:
             self._deliver(came_in)
-        if topology.address_type(before) in ("BROADCAST", "MULTICAST"):
+        if f["pkttype"] in MANY:
             self._end("dropped", "other")  # ip_forward takes only what was sent to this host alone
         f["oif"] = out
         f["ttl"] -= 1

@@ -87,8 +87,8 @@ STYLES: dict[str, tuple[int, Callable[[Random], Draft]]] = {
     "people6": (2, lambda random: _people(random, 6)),
     "routes": (0, lambda random: _random(random, 4, crossroads, ForRoutes)),
     "routes6": (0, lambda random: _random(random, 6, crossroads, ForRoutes)),
-    "nat": (2, lambda random: _nat(random, 4)),
-    "nat6": (1, lambda random: _nat(random, 6)),
+    "nat": (0, lambda random: _nat(random, 4)),
+    "nat6": (0, lambda random: _nat(random, 6)),
     "rare": (0, lambda random: _random(random, 4, rare=True)),
     "rare6": (0, lambda random: _random(random, 6, rare=True)),
 }
