@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from iptexplain.errors import UsageError
+from iptexplain.explain.programs import written_by
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import action, conditions, count, environment, said
 from iptexplain.recognise.docker_chains import is_dockers
@@ -14,7 +15,8 @@ from iptexplain.rules.model import Chain, Place, Rule, Table
 
 
 class Row(NamedTuple):
-    """A rule in words; ``purpose`` is what Docker wrote it for, empty for other rules; ``comment`` its own remark."""
+    """A rule in words; ``purpose`` is what Docker wrote it for, or which other program wrote it, empty for other rules;
+    ``comment`` its own remark."""
 
     place: Place
     text: str
@@ -38,12 +40,12 @@ class ChainView(NamedTuple):
 
 
 def chain_view(situation: Situation, table: Table, chain: Chain, only_foreign: bool = False) -> ChainView:
-    """``only_foreign``: leave out what Docker wrote."""
+    """``only_foreign``: leave out what Docker wrote, or another program that is known."""
     roles = situation.docker.roles.by_place
     rows = []
     for number, rule in enumerate(chain.rules, 1):
         place = Place(table.name, chain.name, number, rule.line)
-        if not (only_foreign and place in roles):
+        if not (only_foreign and (place in roles or situation.program_of(place))):
             rows.append(row(situation, place, rule, roles.get(place)))
     callers = situation.callers.get((table.name, chain.name), [])
     is_docker = chain.policy is None and is_dockers(chain.name)
@@ -58,10 +60,16 @@ def row(situation: Situation, place: Place, rule: Rule, found: Found | None) -> 
         said(situation.text(place)),
         conditions(rule),
         action(rule.target),
-        purpose(found) if found else " ".join(warning(p, port) for p, port in misled(situation) if p == place),
+        purpose(found) if found else _remark(situation, place),
         said(" ".join(remarks)),
         counters,
     )
+
+
+def _remark(situation: Situation, place: Place) -> str:
+    """Of a rule that is not Docker's: which program wrote it, or how it misleads."""
+    by = written_by(situation, place)
+    return f"written by {by}" if by else " ".join(warning(p, port) for p, port in misled(situation) if p == place)
 
 
 def misled(situation: Situation) -> list[tuple[Place, Port]]:
@@ -112,7 +120,7 @@ def find_chains(situation: Situation, name: str) -> list[ChainView]:
 
 
 def foreign_chains(situation: Situation) -> list[ChainView]:
-    """The chains with rules that Docker did not write, with those rules alone."""
+    """The chains with rules that neither Docker nor another known program wrote, with those rules alone."""
     views = [
         chain_view(situation, t, c, only_foreign=True)
         for t in situation.ruleset.tables.values()

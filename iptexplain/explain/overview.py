@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 from iptexplain.explain.chains import chain_view, foreign_chains, misled, warning
 from iptexplain.explain.layout import layout_facts
+from iptexplain.explain.meetings import meeting_text, meetings
 from iptexplain.explain.networks import Reach, networks_json, reach, within
 from iptexplain.explain.ports import NETWORK, PortRun, PublishedPort, ports_json, published_ports, runs
+from iptexplain.explain.programs import program_facts, programs_json
 from iptexplain.explain.situation import Situation, verdict
 from iptexplain.rules.model import Place
 
@@ -30,12 +32,18 @@ def overview(situation: Situation, verbose: bool = False) -> dict[str, Any]:
         "other_family_empty": situation.snapshot.facts.get("ip6tables" if ruleset.family == 4 else "iptables") == "",
         "other_family_given": any(f != ruleset.family for f in situation.snapshot.families),
         "opened": docker.opened,
-        "user_lines": [u.place.line for u in docker.user_rules if docker.roles.is_reached(u.place)],
+        "user_lines": [
+            u.place.line
+            for u in docker.user_rules
+            if docker.roles.is_reached(u.place) and not situation.program_of(u.place)
+        ],
         **layout_facts(situation),
         **network_facts(situation),
         "ports": port_classes(ports),
         "port_list": ports,
         "warnings": [warning(place, port) for place, port in misled(situation)],
+        "programs": program_facts(situation),
+        "meetings": [meeting_text(m) for m in meetings(situation, ports)],
         "host": host_facts(situation),
         "foreign": foreign_chains(situation),
         "chains": [chain_view(situation, t, c) for t in ruleset.tables.values() for c in t.chains.values()]
@@ -136,4 +144,9 @@ def explain_json(situation: Situation) -> dict[str, Any]:
         for v in foreign_chains(situation)
         for r in v.rows
     ]  # fmt: skip
-    return {**networks_json(situation), **ports_json(situation), "foreign": foreign}
+    met = [
+        {"name": m.name, "family": situation.family, "says": meeting_text(m).replace("`", ""), "lines": list(m.lines)}
+        for m in meetings(situation)
+    ]
+    told = {"programs": programs_json(situation), "meetings": met, "foreign": foreign}
+    return {**networks_json(situation), **ports_json(situation), **told}

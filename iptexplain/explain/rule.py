@@ -7,7 +7,9 @@ from typing import Any
 
 from iptexplain.errors import DumpError, Location, ParseError
 from iptexplain.explain.chains import purpose
+from iptexplain.explain.programs import part_words, title
 from iptexplain.explain.words import action, conditions, noun, phrase, said, save_clause
+from iptexplain.recognise.programs import likely_writer
 from iptexplain.recognise.proof import is_plausible
 from iptexplain.recognise.shape import roles_of
 from iptexplain.rules.model import BASE_CHAINS, Dump, Rule
@@ -75,6 +77,7 @@ def rule_facts(text: str, table: str | None = None, family: int | None = None) -
     dump, rule, table = read_rule(text, table, family)
     roles = roles_of(dump.rulesets[0])
     found = next(filter(is_plausible, roles.found), None)
+    writer = None if found else likely_writer(table, rule)
     clauses = [(f"-A {rule.chain}", "")]
     for setting in rule.parameters.settings:
         part = type(rule.parameters)((setting,))
@@ -88,7 +91,11 @@ def rule_facts(text: str, table: str | None = None, family: int | None = None) -
         "is_base": rule.chain in BASE_CHAINS[table],
         "conditions": conditions(rule),
         "action": action(rule.target),
-        "purpose": purpose(found) if found else "",
+        "purpose": purpose(found)
+        if found
+        else f"such rules are written by {title(writer[0])}: {part_words(*writer)}"
+        if writer
+        else "",
         "clauses": [(said(a), b) for a, b in clauses],
         "comment": said(" ".join(str(m.value("comment")) for m in rule.matches if m.name == "comment")),
     }

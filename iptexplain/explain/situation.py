@@ -11,6 +11,8 @@ from iptexplain.host.infer import topology_of
 from iptexplain.host.snapshot import Snapshot
 from iptexplain.host.topology import Assumption, Topology
 from iptexplain.recognise.docker import Docker, recognise_docker
+from iptexplain.recognise.program import Piece, Program
+from iptexplain.recognise.programs import recognise_programs
 from iptexplain.rules.addresses import Address
 from iptexplain.rules.model import Dump, Jump, Place, Ruleset
 from iptexplain.rules.values import Family
@@ -39,6 +41,15 @@ class Situation:
     @cached_property
     def docker(self) -> Docker:
         return recognise_docker(self.ruleset, self.snapshot.facts)
+
+    @cached_property
+    def programs(self) -> list[Program]:
+        """The programs beside Docker that wrote rules here."""
+        return recognise_programs(self.ruleset, self.docker.roles.by_place)
+
+    def program_of(self, place: Place) -> tuple[Program, Piece] | None:
+        """The program beside Docker that wrote a rule, and the part of it to which the rule belongs."""
+        return next(((p, p.by_place[place]) for p in self.programs if place in p.by_place), None)
 
     @cached_property
     def topology(self) -> Topology:
