@@ -33,6 +33,8 @@ man: $(VENV)/.installed
 	$(VENV)/bin/iptexplain man > $(VENV)/iptexplain.1
 	mkdir -p man
 	mv $(VENV)/iptexplain.1 man/iptexplain.1
+	$(VENV)/bin/iptexplain man docker > $(VENV)/iptexplain-docker.7
+	mv $(VENV)/iptexplain-docker.7 man/iptexplain-docker.7
 
 update: $(VENV)/.tools
 	$(PYTEST) --update

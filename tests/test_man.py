@@ -1,30 +1,43 @@
-"""The manual page: it is fresh, it is sound roff, it says everything that click knows, and its examples run."""
+"""The manual pages: they are fresh and sound roff; the first says all that click knows, and its examples run."""
 
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import click
 import pytest
 
 from iptexplain.commands import program
-from iptexplain.outputs.man import page, roff
-from tests.conftest import Golden
+from iptexplain.outputs.man import docker_page, page, roff
+from iptexplain.outputs.man_rules import rules
+from tests.conftest import ROOT, Golden
 from tests.examples import arguments, shown
 
 PAGE = page(program, "iptexplain")
-TEXT = re.sub(r"\\f[BIR]", "", PAGE).replace(r"\-", "-").replace(r"\e", "\\").replace(r"\(dq", '"')
+DOCKER_PAGE = docker_page("iptexplain")
+PAGES = {"iptexplain.1": (["man"], PAGE), "iptexplain-docker.7": (["man", "docker"], DOCKER_PAGE)}
+
+
+def read(roff_text: str) -> str:
+    return re.sub(r"\\f[BIR]", "", roff_text).replace(r"\-", "-").replace(r"\e", "\\").replace(r"\(dq", '"')
+
+
+TEXT = read(PAGE)
 EXAMPLES = re.search(r'\.SH EXAMPLES\n(.*?)\.SH "', TEXT, re.DOTALL)
 CALLS = re.findall(r"^\.EX\n(.*?)^\.EE$", EXAMPLES[1] if EXAMPLES else "", re.DOTALL | re.MULTILINE)
 LINES = [line for call in CALLS for line in call.splitlines()]
 
 
-def test_page_is_fresh(golden: Golden) -> None:
-    golden("man/iptexplain.1", PAGE)
+@pytest.mark.parametrize("file", PAGES)
+def test_page_is_fresh(file: str, golden: Golden) -> None:
+    golden(f"man/{file}", PAGES[file][1])
 
 
-def test_page_is_what_the_command_prints() -> None:
-    assert shown(["man"]) == (0, PAGE)
+@pytest.mark.parametrize("file", PAGES)
+def test_page_is_what_the_command_prints(file: str) -> None:
+    words, text = PAGES[file]
+    assert shown(words) == (0, text)
 
 
 @pytest.mark.parametrize(
@@ -32,10 +45,11 @@ def test_page_is_what_the_command_prints() -> None:
     [["mandoc", "-Tlint", "-W", "warning"], ["groff", "-man", "-ww", "-Tutf8", "-z"]],
     ids=["mandoc", "groff"],
 )
-def test_page_is_sound(check: list[str]) -> None:
+@pytest.mark.parametrize("file", PAGES)
+def test_page_is_sound(file: str, check: list[str]) -> None:
     if not shutil.which(check[0]):
         pytest.skip(f"{check[0]} is not installed")
-    done = subprocess.run([*check, "/dev/stdin"], input=PAGE, capture_output=True, text=True)
+    done = subprocess.run([*check, "/dev/stdin"], input=PAGES[file][1], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -61,6 +75,29 @@ def test_example_runs(line: str) -> None:
 
 def test_examples_are_found() -> None:
     assert any(arguments(line) for line in LINES)
+
+
+HOSTS = sorted((ROOT / "templates/man/rules").glob("*.v4"))
+
+
+@pytest.mark.parametrize("host", HOSTS, ids=lambda h: h.stem)
+def test_rules_are_those_of_recordings(host: Path) -> None:
+    text = host.read_bytes()
+    assert any(text == file.read_bytes() for file in (ROOT / "fixtures").glob("docker*/*/**/*") if file.is_file())
+    assert f'"{host.stem}"' in (ROOT / "templates/man/iptexplain-docker.7.j2").read_text(encoding="utf-8")
+
+
+def test_rules_stand_in_the_dump() -> None:
+    """What the page shows as a rule is a line of a recording, to the letter."""
+    lines = {line for host in HOSTS for line in host.read_text(encoding="utf-8").splitlines()}
+    said = re.findall(r"^(raw|nat|filter): (-A .+)$", read(DOCKER_PAGE), re.MULTILINE)
+    assert len(said) > 40
+    assert not [rule for _, rule in said if rule not in lines]
+
+
+def test_a_rule_that_is_not_there_cannot_be_shown() -> None:
+    with pytest.raises(LookupError, match="two-networks: no rule of the role internal-in"):
+        rules("two-networks", "internal-in")
 
 
 def test_roff_escapes() -> None:

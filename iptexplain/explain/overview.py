@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from iptexplain.explain.chains import chain_view, foreign_chains, misled, warning
 from iptexplain.explain.layout import layout_facts
 from iptexplain.explain.meetings import meeting_text, meetings
-from iptexplain.explain.networks import Reach, networks_json, reach, within
+from iptexplain.explain.networks import Reach, networks_json, reach, reason, within
 from iptexplain.explain.ports import NETWORK, PortRun, PublishedPort, ports_json, published_ports, runs
 from iptexplain.explain.programs import program_facts, programs_json
-from iptexplain.explain.situation import Situation, verdict
+from iptexplain.explain.situation import Situation, decider, verdict
 from iptexplain.rules.model import Place
 
 
@@ -82,16 +82,21 @@ def network_facts(situation: Situation) -> dict[str, Any]:
     docker = situation.docker
     pairs = reach(situation) if docker.networks else []
     inside = {n.bridge: way for n in docker.networks if (way := within(situation, n))}
-    notes = list(dict.fromkeys(Note(r.verdict, r.reason, r.by) for r in pairs if r.verdict != "accepted"))
-    numbers = {
-        (r.source, r.target): notes.index(Note(r.verdict, r.reason, r.by)) + 1 for r in pairs if r.verdict != "accepted"
-    }
+    refused = {(r.source, r.target): Note(r.verdict, r.reason, r.by) for r in pairs if r.verdict != "accepted"}
+    icc_off = {bridge for bridge, way in inside.items() if reason(situation, way) == "no-icc"}
+    for bridge, way in inside.items():
+        if verdict(way) != "accepted" and bridge not in icc_off:
+            by = way.outcome.by if isinstance(way.outcome.by, str) else decider(way)
+            refused[bridge, bridge] = Note(verdict(way), reason(situation, way), by)
+    notes = list(dict.fromkeys(refused.values()))
+    numbers = {pair: notes.index(note) + 1 for pair, note in refused.items()}
     bridges = {n.bridge for n in docker.networks}
     return {
         "networks": docker.networks,
         "ports_of": {n.bridge: sum(1 for p in docker.ports if p.bridge == n.bridge) for n in docker.networks},
         "reach": pairs,
         "within": {bridge: verdict(way) for bridge, way in inside.items()},
+        "icc_off": icc_off,
         "sides": [*(n.bridge for n in docker.networks), "host", "outside"],
         "notes": notes,
         "note_of": numbers,

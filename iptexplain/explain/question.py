@@ -9,7 +9,8 @@ from iptexplain.errors import OptionError, UsageError
 from iptexplain.explain.situation import UNPUBLISHED, Situation
 from iptexplain.host.endpoints import End, split_port
 from iptexplain.host.snapshot import Snapshot
-from iptexplain.host.topology import Assumption
+from iptexplain.host.topology import Assumption, Route
+from iptexplain.rules.addresses import to_network
 from iptexplain.rules.values import Family
 from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import read_fields
@@ -55,10 +56,11 @@ class Asker:
             interface=typed.pop("iif", start.interface),
             port=typed.pop("sport", start.port),
         )
+        behind = _behind(situation, start) if "src" in given and "iif" in given else ()
         finish = finish._replace(address=typed.pop("dst", finish.address), port=typed.pop("dport", finish.port))
         proto = typed.pop("proto", "tcp")
         way = situation.probe(_same_bridge(situation, start, finish), finish, proto, **typed)
-        notes = [*start.assumptions, *finish.assumptions]
+        notes = [*start.assumptions, *behind, *finish.assumptions]
         if finish.port is None and proto in ("tcp", "udp", "sctp"):
             notes.append(Assumption("port", {"port": UNPUBLISHED, "proto": proto}))
         return Answered(situation, way, tuple(notes))
@@ -68,6 +70,15 @@ class Asker:
         if ipv6 or any(t.count(":") > 1 for t in texts):
             return 6
         return 4 if 4 in self.snapshot.families else 6
+
+
+def _behind(situation: Situation, start: End) -> tuple[Assumption, ...]:
+    """Of a dump alone nobody knows who is behind an interface: the sender that was said to come in by it is."""
+    topology, route = situation.topology, situation.topology.route(start.address)
+    if topology.known_addresses or not start.interface or (route and route.interface == start.interface):
+        return ()
+    topology.routes.append(Route(to_network(str(start.address), topology.family), start.interface))
+    return (Assumption("behind", {"address": str(start.address), "interface": start.interface}),)
 
 
 def _same_bridge(situation: Situation, start: End, finish: End) -> End:

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 from iptexplain.explain.chains import purpose
 from iptexplain.explain.networks import assumption_text, place_json, reason
+from iptexplain.explain.programs import written_by
 from iptexplain.explain.proxy import Proxied, proxied
+from iptexplain.explain.remedy import remedy
 from iptexplain.explain.situation import ARRIVED, Situation, decider, is_strange
 from iptexplain.explain.words import action, conditions, environment, said
 from iptexplain.host.assume import words_for
@@ -59,13 +61,13 @@ def stages(way: Trace) -> list[Stage]:
 def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] = ()) -> dict[str, Any]:
     """What templates/documents/trace.j2 says."""
     fields, last = way.packet.fields, way.outcome.fields
-    port = next((p for p in situation.docker.ports if p.container_ip == str(last["dst"])), None)
-    source, target = _bridge_of(situation, fields.get("iif")), _bridge_of(situation, _leaves(way))
+    more = remedy(situation, way)
     answer = situation.answer_to(way)
-    used = [*notes, *_relevant(situation, way), *_beyond(situation, way, source)]
+    used = [*notes, *_relevant(situation, way), *_beyond(situation, way, more["from_network"])]
     decided = decider(way)
     by = next((s for s in way.steps if s.place == decided), None)
     return {
+        **more,
         "situation": situation,
         "way": way,
         "stages_of": stages,
@@ -78,18 +80,15 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
         "outcome": way.outcome,
         "decides": decider(way),
         "reason": reason(situation, way),
-        "back": _barrier(situation, target, source),
         "purpose": _purpose(situation, way),
-        "from_network": source,
-        "to_network": target,
         "asks_user": any(s.action == "jump:DOCKER-USER" for s in way.steps),
         "answer": answer,
         "strange": answer is not None and is_strange(way, answer),
         "stands_in": str(last["src"]) in EXAMPLE_HOST.values(),
         "decides_conditions": said(conditions(by.rule)) if by and by.rule else "",
         "decides_action": said(action(by.rule.target)) if by and by.rule else "",
-        "published": port,
         "proxied": proxied(situation, way),
+        "writer": written_by(situation, decided) if decided else "",
         "unknowns": [_question(u) for u in sorted(way.unknowns, key=lambda u: u.place.line)],
         "bound": BRANCH_LIMIT if way.bounded else None,
         "told": way.told,
@@ -121,25 +120,6 @@ def _kept_port(way: Trace) -> int | None:
     port: int | None = asked.get("sport")
     kept = port is not None and last.get("sport") == port and last["src"] != asked["src"]
     return port if kept and way.state == "NEW" and way.outcome.kind in ARRIVED else None
-
-
-def _barrier(situation: Situation, leaving: Any, entering: Any) -> Place | None:
-    """The rule that keeps apart what goes from one network to another."""
-    if not (leaving and entering):
-        return None
-    found = (
-        b.decides for b in situation.docker.barriers if (b.leaving, b.entering) == (leaving.bridge, entering.bridge)
-    )
-    return next(found, None)
-
-
-def _leaves(way: Trace) -> str:
-    interface = way.outcome.fields.get("oif") or way.outcome.interface or ""
-    return str(interface)
-
-
-def _bridge_of(situation: Situation, interface: Any) -> Any:
-    return situation.docker.network(interface) if interface else None
 
 
 def _end(situation: Situation, fields: dict[str, Any], address: str, port: str) -> dict[str, Any]:

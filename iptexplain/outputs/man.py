@@ -1,4 +1,4 @@
-"""The manual page. Its template is written in a small part of Markdown, like the documents; here it becomes roff."""
+"""The manual pages. Their templates are written in a small part of Markdown, like the documents; here it becomes roff."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import click
 
 from iptexplain.explain.words import environment
+from iptexplain.outputs.man_rules import rules
 
 BOLD, ITALIC, ROMAN = r"\fB", r"\fI", r"\fR"
 ESCAPES = str.maketrans({"\\": r"\e", "-": r"\-", "^": r"\(ha", "~": r"\(ti", "`": r"\(ga"})
@@ -46,6 +47,12 @@ def page(program: click.Group, name: str) -> str:
         name=name, program=_described(program, top), commands=commands, shared=shared, plain=plain, typed=typed
     )
     return roff(text, name)
+
+
+def docker_page(name: str) -> str:
+    """What Docker does with netfilter, as roff for section 7: each statement with a rule that shows it."""
+    text = environment().get_template(f"man/{name}-docker.7.j2").render(name=name, rules=rules)
+    return roff(text, name, "man docker")
 
 
 def _commands(group: click.Group, context: click.Context) -> Iterator[Described]:
@@ -94,9 +101,9 @@ def typed(words: str) -> str:
     return re.sub(r"[A-Z]+|[^A-Z\[\]|. ]+", lambda m: f"*{m[0]}*" if m[0].isupper() else f"`{m[0]}`", words)
 
 
-def roff(text: str, name: str) -> str:
+def roff(text: str, name: str, command: str = "man") -> str:
     """A document in Markdown as a page: ``% title``, headings, paragraphs, ``: definition`` below a term and lists."""
-    lines = [rf".\" Rendered by '{name} man'; do not edit."]
+    lines = [rf".\" Rendered by '{name} {command}'; do not edit."]
     for block in _blocks(text):
         shown = _block(block)
         # A heading ends a paragraph by itself.
@@ -113,7 +120,7 @@ def _blocks(text: str) -> Iterator[list[str]]:
 def _block(lines: list[str]) -> list[str]:
     first = lines[0]
     if first.startswith("% "):
-        return [f".TH {first[2:]}"]
+        return [f".TH {first[2:]}", ".nr HY 0", ".nh", ".ad l"]  # no hyphens and no wide gaps in what may be copied
     if first.startswith("#"):
         macro = ".SH" if first.startswith("# ") else ".SS"
         return [f"{macro} {_quoted(first.lstrip('# '))}"]
