@@ -19,7 +19,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--kernel-style", help="cases of this style alone, such as routes6; each run has the usual ones without it"
     )
-    parser.addoption("--kernel-seed", type=int, help="the seed of the first of them; each run has its own without it")
+    seed = os.environ.get("IPTEXPLAIN_KERNEL_SEED")
+    parser.addoption(
+        "--kernel-seed",
+        type=int,
+        default=int(seed) if seed else None,
+        help="the seed of the first of them (or IPTEXPLAIN_KERNEL_SEED); each run has its own without it",
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

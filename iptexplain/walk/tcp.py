@@ -79,6 +79,8 @@ class Tcp(NamedTuple):
     """The kind of the last packet, and whether the answering side sent it."""
     both_opened: bool = False
     """Both sides sent a SYN (simultaneous open)."""
+    midway: bool = False
+    """Its first packet was no SYN: then conntrack takes any sequence number."""
 
 
 class Met(NamedTuple):
@@ -98,7 +100,7 @@ def meet(tcp: Tcp, flags: frozenset[str], reply: bool, answered: bool) -> Met:
     if kind is None:
         return Met("INVALID", tcp)
     new = TABLE[reply][kind][tcp.state]
-    if new == "INVALID" or (not answered and not reply and "ACK" in flags and tcp.state in UNANSWERED):
+    if new == "INVALID" or (not (answered or reply or tcp.midway) and "ACK" in flags and tcp.state in UNANSWERED):
         return Met("INVALID", tcp)
     if new == "SYN_SENT" and tcp.state in ("TIME_WAIT", "CLOSE"):
         if any(tcp.closing) or tcp.last == ("rst", reply):
@@ -113,4 +115,5 @@ def meet(tcp: Tcp, flags: frozenset[str], reply: bool, answered: bool) -> Met:
     closing = tcp.closing
     if new == "FIN_WAIT" != tcp.state:
         closing = (closing[0] or not reply, closing[1] or reply)
-    return Met("ok", Tcp(new, closing, (kind, reply), tcp.both_opened or new == "SYN_SENT2"))
+    midway = tcp.midway or (tcp.state == "NONE" and kind == "ack")
+    return Met("ok", Tcp(new, closing, (kind, reply), tcp.both_opened or new == "SYN_SENT2", midway))
