@@ -1,0 +1,190 @@
+"""All packets' way through the host at once: as walk/passage.py takes one packet along, piece for piece.
+
+First packets of connections, and such as somebody says belong to one (``ctstate``), to which NAT does nothing; what conntrack
+remembers of particular connections is not looked at. Every field in the answer is the packet's as it came, or was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from iptexplain.host.topology import Topology
+from iptexplain.rules.model import Ruleset
+from iptexplain.sets.chains import Chains
+from iptexplain.sets.change import Change, Copy, substituted
+from iptexplain.sets.conditions import Conditions
+from iptexplain.sets.fields import REWRITTEN, STATUS, Fields
+from iptexplain.sets.kinds import Kinds
+from iptexplain.sets.nat import Nat
+from iptexplain.sets.roads import Roads
+from iptexplain.sets.space import NO, Diagram, Space
+from iptexplain.sets.ways import ACCEPT, DROP, NEXT, REJECT, End, Piece, Ways
+from iptexplain.walk.hooks import CONNTRACK, tables_at
+
+LIMIT = 5_000_000
+"""Nodes that an analysis may use when nobody says otherwise."""
+
+BEGUN = {"ctorigsrc": "src", "ctorigdst": "dst", "ctorigsrcport": "sport", "ctorigdstport": "dport"}
+
+
+class Analysis:
+    """The ways of all packets through ``ruleset`` on a host of this ``topology``. Raises TooLarge beyond ``limit`` nodes.
+
+    ``named``: whether the ends tell which rule decided.
+    """
+
+    def __init__(
+        self, ruleset: Ruleset, topology: Topology, named: bool = True, limit: int = LIMIT, seconds: float | None = None
+    ) -> None:
+        self.ruleset, self.topology = ruleset, topology
+        self.fields = Fields([ruleset], topology)
+        self.space = Space(self.fields.tops, limit, seconds)
+        self.kinds = Kinds(self.space, self.fields, topology)
+        self.ways = Ways(self.space)
+        self.conditions = Conditions(self.space, self.kinds, topology, {})
+        nat = Nat(self.ways, self.conditions, topology)
+        self.chains = {
+            name: Chains(self.ways, self.conditions, table, nat.of, named) for name, table in ruleset.tables.items()
+        }
+        self.roads = Roads(self.ways, self.kinds, topology)
+        self._hooks: dict[tuple[str, bool], Piece] = {}
+        self._whole: dict[str, Diagram] = {}
+
+    # -- answers
+
+    def ways_of(self, interface: str) -> Diagram:
+        """A map of the packets that come in by ``interface`` ("": that the host makes) to their Ends."""
+        if interface not in self._whole:
+            self._whole[interface] = (self._incoming(interface) if interface else self._outgoing()).map
+        return self._whole[interface]
+
+    def ends_of(self, packet: Mapping[str, Any]) -> list[End]:
+        """How one packet can end: more than one way, where nobody can decide."""
+        point = dict.fromkeys(range(len(self.fields.all)), 0) | self.fields.point(packet)
+        left = substituted(self.space, self.ways_of(str(packet["iif"])), tuple(sorted(point.items())), NO)
+        return list(self.space.ends(left))
+
+    # -- the paths
+
+    def _start(self, **fields: Any) -> dict[int, Change]:
+        level = self.fields.level
+        start: dict[int, Change] = {level[new]: Copy(level[old]) for new, old in BEGUN.items()}
+        start |= {level[f"ctstatus:{bit}"]: 0 for bit in STATUS} | {level[REWRITTEN]: 0, level["tracked"]: 0}
+        return start | self._fixed(**fields)
+
+    def _fixed(self, **fields: Any) -> dict[int, Change]:
+        return {
+            self.fields.level[name]: number
+            for name, value in fields.items()
+            for number in self.fields.point({name: value}).values()
+        }
+
+    def _go(self, changes: Mapping[int, Change]) -> Piece:
+        return self.ways.ending(End(NEXT, tuple(sorted(changes.items()))))
+
+    def _incoming(self, interface: str) -> Piece:
+        start = self._start(iif=interface, oif="", physout="") | self.roads.port_in(interface)
+        way = [
+            self.roads.unseen(interface),
+            self.roads.kind_of_frame(start),
+            self.roads.lost_on_arrival(interface),
+            self.hook("PREROUTING"),
+            self.roads.arrival(interface, self._deliver(interface), self._forward, self._switch),
+        ]
+        return self.ways.path(way)
+
+    def _deliver(self, interface: str) -> Piece:
+        return self.ways.chained([self.hook("INPUT"), self.ways.ending(End("delivered-local", interface=interface))])
+
+    def _forward(self, out: str) -> Piece:
+        changes = self._fixed(oif=out) | self.roads.one_hop
+        end = self.ways.ending(End("forwarded", interface=out))
+        return self.ways.chained([self._go(changes), self.hook("FORWARD"), self.hook("POSTROUTING"), end])
+
+    def _switch(self, bridge: str, port: str) -> Piece:
+        """From one port of a bridge to another."""
+        end = self.ways.ending(End("forwarded", interface=bridge))
+        out, past = self._go(self._fixed(oif=bridge, physout=port)), self._go(self._fixed(iif=""))
+        return self.ways.chained([out, self.hook("FORWARD"), past, self.hook("POSTROUTING"), end])
+
+    def _outgoing(self) -> Piece:
+        start = self._start(iif="", physin="", physout="", pkttype="unicast")
+        out = self.roads.way_out()
+        way = [
+            self._go(start),
+            out,
+            self.hook("OUTPUT"),
+            out,
+            self.hook("POSTROUTING"),
+            self.roads.sent(self._come_back),
+        ]
+        return self.ways.path(way)
+
+    def _come_back(self, out: str, kind: str) -> Piece:
+        """What the host sends to itself, or a copy of what it sends to all, comes in by ``out``; ``kind`` of frame."""
+        back = self._fixed(iif=out, oif="", **({"pkttype": kind} if out != "lo" else {})) | {
+            self.fields.level["ctstatus:CONFIRMED"]: 1
+        }
+        tracked = self.fields.level["tracked"]
+        invalid = self.kinds.value("ctstate", "INVALID")
+        copy = self.ways.chained([
+            self.ways.choice(invalid, self._go(back | {tracked: 0}), self._go(back | {tracked: 1})),
+            self.hook("PREROUTING", loopback=True),
+            self._go(self._fixed(oif="")),
+            self.hook("INPUT", loopback=True),
+            self.ways.ending(End("delivered-local", interface=out)),
+        ])  # fmt: skip
+        if out == "lo":
+            return copy
+        # The packet itself goes out only now; what is told is its copy's end.
+        confirmed = self._go({self.fields.level["ctstatus:CONFIRMED"]: 1})
+        itself = self.ways.then(confirmed, self.hook("POSTROUTING", loopback=True))
+        return self.ways.followed(itself, lambda _: copy)
+
+    # -- one hook
+
+    def hook(self, hook: str, loopback: bool = False) -> Piece:
+        """All tables of a hook. ``loopback``: for packets that have been through nat already, and through conntrack."""
+        key = (hook, loopback)
+        if key not in self._hooks:
+            found = [self._table(name, hook, loopback) for name in tables_at(hook, self.ruleset.backend)]
+            if hook == "OUTPUT":
+                found = [self.roads.routed_anew(table) for table in found]
+            self._hooks[key] = self.ways.chained(found)
+        return self._hooks[key]
+
+    def _table(self, name: str, hook: str, loopback: bool) -> Piece:
+        has = name != CONNTRACK and name in self.chains and hook in self.ruleset.tables[name].chains
+        if name == "nat":
+            return self.ways.go_on if loopback else self._nat(hook, has)
+        if not has:
+            return self.ways.go_on
+        found = self._passed(name, hook)
+        if name == "raw" and not loopback:
+            # Conntrack has not looked at the packet yet: it has no state, unless a rule exempts it.
+            found = self.ways.changed(found, tuple(self._fixed(ctstate="INVALID").items()))
+        return found
+
+    def _passed(self, name: str, hook: str) -> Piece:
+        """A table's chains: what they accept goes on."""
+        ways = {ACCEPT: NEXT, DROP: "dropped", REJECT: "rejected"}
+
+        def passed(end: End) -> End:
+            if end.way != ACCEPT:
+                return end._replace(way=ways.get(end.way, end.way))
+            accepted = end.by if name == "filter" and not isinstance(end.by, str) else None
+            return end._replace(way=NEXT, by=None, accepted=accepted)
+
+        return self.ways.turned(self.chains[name].at(hook).map, passed)
+
+    def _nat(self, hook: str, has: bool) -> Piece:
+        """Its rules are asked for the first packet of a connection."""
+        found = self._passed("nat", hook) if has else self.ways.go_on
+        return self.ways.choice(self.kinds.value("ctstate", "NEW"), found, self.ways.go_on)
+
+    @cached_property
+    def interfaces(self) -> list[str]:
+        """By which a packet can come in, each of those that rules or host name, and one for all others."""
+        return [name for name in self.fields.interfaces.names if name not in ("", "/")]

@@ -1,0 +1,138 @@
+"""The packets that a match holds for. What the match itself answers for a packet is asked once for each kind of packet that it
+can tell apart, so that the set and the trace cannot differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from iptexplain.host.topology import Topology
+from iptexplain.rules.answer import Answer
+from iptexplain.rules.extension import Extension, Match, Setting
+from iptexplain.rules.model import Place, Rule
+from iptexplain.sets.kinds import Kinds
+from iptexplain.sets.space import NO, YES, Diagram, Space
+from iptexplain.walk.decide import assumed_answer
+
+LONGEST = 4096
+"""How many kinds of packets one match is asked about; beyond, nobody knows what it answers."""
+
+
+class _Asks(LookupError):
+    """A match wants a field that the packet at hand does not say yet."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Kind:
+    """A kind of packets: those with the fields that were asked for so far."""
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self.fields = fields
+
+    def field(self, name: str) -> Any:
+        if name not in self.fields:
+            raise _Asks(name)
+        return self.fields[name]
+
+
+class Conditions:
+    """Matches as diagrams over ``space``. ``known``: fields that all packets have alike, Answer.UNKNOWN for such as nobody says.
+
+    Each condition that stays unknown at a rule is a level of its own at the bottom (``variables``): the packet meets it where
+    that is 1.
+    """
+
+    def __init__(self, space: Space, kinds: Kinds, topology: Topology, known: Mapping[str, Any]) -> None:
+        self.space, self.kinds, self.topology, self.known = space, kinds, topology, known
+        self.unknown = space.end(Answer.UNKNOWN)
+        self.variables: dict[int, tuple[Place, Extension | None]] = {}
+        self._levels: dict[tuple[Place, Extension | None, int], int] = {}
+        self._answers: dict[Match, Diagram] = {}
+
+    def of(self, rule: Rule, place: Place) -> Diagram:
+        """The packets for which all conditions of the rule hold."""
+        result = YES
+        for match in rule.conditions():
+            answers = self.answers(match)
+            if not self.space.lacks(answers, self.unknown):
+                answers = self.space.fill(answers, self.unknown, self.undecided(place, match))
+            result = self.space.both(result, answers)
+        return result
+
+    def undecided(self, place: Place, about: Extension | None) -> Diagram:
+        """The set for which a condition holds, or a program says yes, that no dump decides: half of all, or what was assumed."""
+        name = about.called if about else "QUEUE"
+        if name in self.topology.assumed:
+            return YES if assumed_answer(about, self.topology.assumed[name]) else NO
+        return self.space.among(self.variable(place, about, 1), [(1, 1)])
+
+    def variable(self, place: Place, about: Extension | None, top: int) -> int:
+        """The level of a question that nobody can decide; the same one at the same place has one answer."""
+        key = (place, about, top)
+        if key not in self._levels:
+            self._levels[key] = self.space.add_level(top)
+            self.variables[self._levels[key]] = (place, about)
+        return self._levels[key]
+
+    def answers(self, match: Match) -> Diagram:
+        """A map of all packets to NO, YES or ``unknown``."""
+        found = self._answers.get(match)
+        if found is None:
+            found = self._plain(match)
+            if found is None:
+                found = self.asked(match, match.answer, self._end)
+            self._answers[match] = found
+        return found
+
+    def _end(self, answer: Answer) -> Diagram:
+        return self.unknown if answer is Answer.UNKNOWN else YES if answer is Answer.YES else NO
+
+    def _plain(self, match: Match) -> Diagram | None:
+        """For most matches: each option is a set of numbers of one field, and the sets' intersection is asked for."""
+        own = type(match)
+        if own.answer is not Match.answer or own.holds is not Match.holds:
+            return None
+        result = YES
+        sets = []
+        for setting in match.settings:
+            one = self._literal(setting)
+            if one is None:
+                return None
+            sets.append(one)
+        if match.reads_header:
+            if "fragment" in self.known:
+                return None
+            sets.append(self.kinds.number("fragment", 0))
+        for one in sets:
+            result = self.space.both(result, one)
+        return result
+
+    def _literal(self, setting: Setting) -> Diagram | None:
+        option = setting.option
+        if option.field is None or option.kind is None or option.field in self.known:
+            return None
+        found = self.kinds.named(option.field, option.kind, setting.value)
+        return None if found is None else self.space.complement(found) if setting.inverted else found
+
+    def asked(self, extension: Extension, ask: Callable[[Any], Any], end: Callable[[Any], Diagram]) -> Diagram:
+        """The map of all packets to ``end`` of what ``ask`` answers for them. Where there are too many kinds: unknown."""
+        left = LONGEST
+
+        def explore(fields: dict[str, Any]) -> Diagram:
+            nonlocal left
+            left -= 1
+            try:
+                return end(ask(Kind({**self.known, **fields})))
+            except _Asks as e:
+                parts = self.kinds.parts(e.name, extension.settings, fields)
+                name = e.name
+            if left < len(parts):
+                return self.unknown
+            result = NO
+            for part, value in parts:
+                result = self.space.fill(result, NO, self.space.both(part, explore({**fields, name: value})))
+            return result
+
+        return explore({})

@@ -1,0 +1,106 @@
+"""Which packets each rule of a table is for: those that come to it and meet its conditions. A rule without any is dead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from iptexplain.rules.model import Jump, Place, Rule
+from iptexplain.sets.chains import Chains, called_first, places
+from iptexplain.sets.change import Changes, substituted
+from iptexplain.sets.space import NO, YES, Diagram
+from iptexplain.sets.ways import NEXT, End, Piece
+
+Comers = Mapping[Changes, Diagram]
+"""Who comes to a rule: what rules before have changed in them, and who they were when they came to the hook."""
+
+AT_HOOK = {
+    "PREROUTING": (True, False), "INPUT": (True, False), "FORWARD": (True, True), "OUTPUT": (False, True),
+    "POSTROUTING": (None, True),
+}  # fmt: skip
+"""Whether a packet has an interface that it came in by, and one that it leaves by."""
+
+
+class Part(NamedTuple):
+    """Some neighbouring rules of a chain: what they do as one, which packets any of them is for, and the two halves."""
+
+    piece: Piece
+    condition: Diagram
+    rule: tuple[Place, Rule] | None
+    halves: tuple[Part, Part] | None
+
+
+class Hits:
+    """All rules that are reached from the base chain ``hook`` of a table, with the packets (as they come to the hook) that each
+    is for."""
+
+    def __init__(self, chains: Chains, hook: str) -> None:
+        self.chains, self.hook, self.space = chains, hook, chains.ways.space
+        self.of: dict[Place, Diagram] = {}
+        chains.at(hook)
+        self._coming: dict[str, dict[Changes, Diagram]] = {hook: {(): self._here()}}
+        for name in reversed(called_first(chains.table.chains, hook)):
+            self._chain(name, self._coming.get(name, {}))
+
+    def _here(self) -> Diagram:
+        """What can be at the hook at all."""
+        kinds, found = self.chains.conditions.kinds, YES
+        for name, has in zip(("iif", "oif"), AT_HOOK[self.hook], strict=True):
+            if has is not None:
+                none = kinds.number(name, 0)
+                found = self.space.both(found, self.space.complement(none) if has else none)
+        return found
+
+    def _chain(self, name: str, comers: Comers) -> None:
+        parts = []
+        for place, rule in places(self.chains.table, self.chains.table.chains[name]):
+            piece = self.chains.rule(rule, place, self.hook if self.chains.table.name == "nat" else "")
+            parts.append(Part(piece, self.chains.conditions.of(rule, place), (place, rule), None))
+        if parts:
+            self._descend(self.space.joined(parts, self._joined), comers)
+
+    def _joined(self, first: Part, second: Part) -> Part:
+        piece = self.chains.ways.then(first.piece, second.piece)
+        return Part(piece, self.space.either(first.condition, second.condition), None, (first, second))
+
+    def _descend(self, part: Part, comers: Comers) -> None:
+        """Nobody comes to a part without those for whom one of its rules is: so whole parts fall away at once."""
+        here = {c: who for c, who in comers.items() if self._met(part.condition, c, who) != NO}
+        if part.halves:
+            self._descend(part.halves[0], here)
+            self._descend(part.halves[1], self._past(part.halves[0].piece, here))
+            return
+        assert part.rule is not None
+        place, rule = part.rule
+        met = {c: self._met(part.condition, c, who) for c, who in here.items()}
+        self.of[place] = self.space.union(list(met.values()))
+        if isinstance(rule.target, Jump):
+            coming = self._coming.setdefault(rule.target.chain, {})
+            for changes, who in met.items():
+                coming[changes] = self.space.either(coming.get(changes, NO), who)
+
+    def _met(self, condition: Diagram, changes: Changes, who: Diagram) -> Diagram:
+        """A field that only the kernel knows may be anything."""
+        return self.space.both(substituted(self.space, condition, changes, YES) if changes else condition, who)
+
+    def _past(self, piece: Piece, comers: Comers) -> Comers:
+        """Who comes past some rules."""
+        past: dict[Changes, Diagram] = {}
+        ways, space = self.chains.ways, self.space
+        for changes, who in comers.items():
+            seen = ways.after(self.space.end(End(NEXT, changes)), piece)
+            for end in sorted(seen.open):
+                new = space.values[end].changes
+                passed = space.both(self._ending_in(seen.map, end), who)
+                past[new] = space.either(past.get(new, NO), passed)
+        return past
+
+    def _ending_in(self, found: Diagram, end: Diagram) -> Diagram:
+        wanted = self.space.values[end]
+        return self.space.where(found, lambda value: value == wanted)
+
+
+def dead_rules(every: list[Hits]) -> list[Place]:
+    """The rules that are for no packet at any of these hooks, in order."""
+    places_of_all = dict.fromkeys(place for hits in every for place in hits.of)
+    return [place for place in places_of_all if all(hits.of.get(place, NO) == NO for hits in every)]

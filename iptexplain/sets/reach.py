@@ -1,0 +1,225 @@
+"""Who gets through and who does not: the packets of a question as regions, each with one fate and the rule that decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from iptexplain.rules.model import Place
+from iptexplain.rules.values import Interval
+from iptexplain.sets.analyse import Analysis
+from iptexplain.sets.boxes import Box, boxes, split
+from iptexplain.sets.change import Change, Changes, Chosen, Shift, substituted
+from iptexplain.sets.space import NO, YES, Diagram
+from iptexplain.sets.ways import UNDECIDED, End
+from iptexplain.walk.conntrack import PINGS, TRACKED_PORTS
+
+ARRIVED = frozenset({"forwarded", "delivered-local", "sent"})
+FATES = {**dict.fromkeys(ARRIVED, "accepted"), "dropped": "dropped", "rejected": "rejected", UNDECIDED: "unknown"}
+"""How a way ends → what is said of it."""
+
+FIRST = {"ctstate": "NEW", "fragment": False, "flags": frozenset({"SYN"}), "ttl": 64, "mark": 0, "connmark": 0}
+"""What the packets of a question have when nobody says otherwise: the first of a connection."""
+
+USUAL = {"proto": (6, 17, 1, 58), "sport": (40000,), "dport": (8080, 80)}
+"""Numbers that an example has where it may, the first that fits."""
+
+
+class Region(NamedTuple):
+    """Packets with one fate (accepted, dropped, rejected or unknown).
+
+    ``by``: the rule or policy that let them pass or did not, or the kernel's reason; ``to``: what NAT makes of their
+    addresses and ports: field → value; ``nat``: the rules that did; ``interface``: where they leave, or arrive when they are
+    for the host (``is_local``); ``asked``: for an unknown fate, the rules whose conditions
+    nobody can decide.
+    """
+
+    fate: str
+    packets: Diagram
+    by: Place | str | None = None
+    to: tuple[tuple[str, Any], ...] = ()
+    nat: tuple[Place, ...] = ()
+    interface: str | None = None
+    is_local: bool = False
+    asked: tuple[Place, ...] = ()
+
+
+class Question(NamedTuple):
+    """Who sends: interfaces ("" for the host itself), each with the addresses that come by it; to where: addresses, and
+    whether the host itself is meant. None: all addresses."""
+
+    sources: tuple[tuple[str, tuple[Interval, ...] | None], ...]
+    targets: tuple[Interval, ...] | None = None
+    to_host: bool = False
+    proto: str | None = None
+    port: int | None = None
+
+
+class Reach:
+    """Answers questions with one analysis."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis, self.space, self.fields = analysis, analysis.space, analysis.fields
+
+    def regions(self, question: Question) -> list[Region]:
+        """The regions of all packets that the question is about, in a stable order: what gets through first."""
+        space, told = self.space, self._told(question)
+        variables = frozenset(self.analysis.conditions.variables)
+        parts = {space.values[end]: packets for end, packets in split(space, told).items()}
+        open_ones = {key for key, packets in parts.items() if space.depends(packets, variables)}
+        sure = self._sure({key: packets for key, packets in parts.items() if key in open_ones}, variables)
+        found: list[Region] = []
+        taken = NO
+        for key in sorted(parts, key=_order):
+            here = parts[key]
+            if key in open_ones:
+                here = space.minus(space.both(space.exists(here, variables), sure.get(key.fate, NO)), taken)
+                taken = space.either(taken, here)
+            if here != NO and key.fate != "unknown":
+                found.append(key._replace(packets=here))
+        asked = space.union(list(parts.values()))
+        left = space.minus(space.exists(asked, variables), space.union([region.packets for region in found]))
+        return [*found, Region("unknown", left, asked=self._questions(told, left))] if left != NO else found
+
+    def _sure(self, parts: dict[Region, Diagram], variables: frozenset[int]) -> dict[str, Diagram]:
+        """Fate → the packets that have it whatever the answers to open questions are."""
+        by_fate: dict[str, list[Diagram]] = {}
+        for key, packets in parts.items():
+            by_fate.setdefault(key.fate, []).append(packets)
+        unions = {fate: self.space.union(packets) for fate, packets in by_fate.items()}
+        sure = {}
+        for fate, packets in unions.items():
+            others = self.space.union([other for name, other in unions.items() if name != fate])
+            maybe, not_so = (self.space.exists(some, variables) for some in (packets, others))
+            sure[fate] = self.space.minus(maybe, not_so)
+        return sure
+
+    def boxes(self, region: Region) -> list[Box]:
+        """The region as boxes of ranges."""
+        return [box for box, _ in boxes(self.space, region.packets)]
+
+    def witness(self, region: Region) -> dict[str, Any]:
+        """One packet of a region: its fields, as a trace reads them."""
+        return self.witness_of(self.boxes(region)[0])
+
+    def witness_of(self, box: Box) -> dict[str, Any]:
+        """One packet of a box, an ordinary one where there is a choice."""
+        names = {self.fields.all[level].name: intervals for level, intervals in box.items()}
+        packet: dict[str, Any] = {**FIRST}
+        for name in ("iif", "proto", "src", "dst", "sport", "dport", *names):
+            field = self.fields.all[self.fields.level[name]]
+            intervals = names.get(name, ((0, field.top),))
+            usual = [n for n in USUAL.get(name, ()) for low, high in intervals if low <= n <= high]
+            packet[name] = field.value(usual[0] if usual else intervals[0][0])
+        if packet["proto"] not in TRACKED_PORTS:
+            packet = {k: v for k, v in packet.items() if k not in ("sport", "dport")}
+        if packet["proto"] in PINGS:
+            question = min(PINGS[packet["proto"]])
+            packet = {"icmp_type": question, "icmp_code": 0, "icmp_id": 1, **packet}
+        return {k: v for k, v in packet.items() if k != "flags" or packet["proto"] == "tcp"}
+
+    # -- the packets of a question
+
+    def _told(self, question: Question) -> Diagram:
+        """A map of the question's packets to what is told of them: Regions without packets."""
+        fixed = tuple(sorted(self.fields.point(FIRST).items()))
+        found = []
+        for interface, sources in question.sources:
+            ways = substituted(self.space, self.analysis.ways_of(interface), fixed, NO)
+            here = self.space.both(self._asked(interface, sources, question), ways)
+            here = self.space.turned(here, lambda end: self._end_told(end, question) if end else NO)
+            found.append(self._arriving(here, question))
+        return int(self.space.joined(found, lambda a, b: self.space.fill(a, NO, b)))
+
+    def _end_told(self, end: End, question: Question) -> Diagram:
+        """What is told of packets that end so; NO, when they arrive elsewhere."""
+        told = self._region(end)
+        if told.fate != "accepted":
+            return self.space.end(told)
+        if question.to_host and not told.is_local:
+            return NO
+        changes = dict(end.changes)
+        for name, intervals in _wanted(question):
+            new = changes.get(self.fields.level[name])
+            if (
+                isinstance(new, int)
+                and not any(low <= new <= high for low, high in intervals)
+                and not (question.to_host and name == "dst")
+            ):
+                return NO
+        return self.space.end(told)
+
+    def _arriving(self, told: Diagram, question: Question) -> Diagram:
+        """Of packets whose address or port stays, those that the question is about. (What arrives at the host is for it.)"""
+        for name, intervals in _wanted(question):
+            there = self.space.among(self.fields.level[name], intervals)
+            at_host = question.to_host and name == "dst"
+            settled = [
+                value for value in self.space.ends(told)
+                if value and value.fate == "accepted" and (at_host or name in dict(value.to))
+            ]  # fmt: skip
+            kept = self.space.where(told, lambda value, s=frozenset(settled): value in s)  # type: ignore[misc]
+            told = self.space.both(self.space.either(there, kept), told)
+        return told
+
+    def _asked(self, interface: str, sources: Sequence[Interval] | None, question: Question) -> Diagram:
+        kinds, level = self.analysis.kinds, self.fields.level
+        parts = [kinds.value("iif", interface)]
+        if sources is not None:
+            parts.append(self.space.among(level["src"], sources))
+        if question.proto is not None:
+            parts.append(kinds.value("proto", question.proto))
+        found = YES
+        for part in parts:
+            found = self.space.both(found, part)
+        return found
+
+    def _region(self, end: End) -> Region:
+        """What is told of packets that end so, without the packets."""
+        accepted = end.way in ARRIVED
+        to = tuple(self._rewritten(end.changes)) if accepted and end.nat else ()
+        by = end.accepted if accepted else end.by
+        is_local = end.way == "delivered-local"
+        return Region(FATES[end.way], NO, by, to, end.nat if accepted else (), end.interface, is_local)
+
+    def _rewritten(self, changes: Changes) -> Iterable[tuple[str, Any]]:
+        """What NAT made of the addresses and ports: a value, or in words what it can be."""
+        new: dict[int, Change] = dict(changes)
+        for name in ("src", "sport", "dst", "dport"):
+            level = self.fields.level[name]
+            change = new.get(level)
+            if isinstance(change, int):
+                yield name, self.fields.all[level].value(change)
+            elif isinstance(change, Chosen):
+                yield name, change.text
+            elif isinstance(change, Shift):
+                yield name, "another of the same place in a range"
+
+    def _questions(self, told: Diagram, packets: Diagram) -> tuple[Place, ...]:
+        """The rules on whose conditions the fate of some packets hangs."""
+        variables = self.analysis.conditions.variables
+        seen = {self.space.level[node] for node in self.space.reachable(self.space.both(packets, told))}
+        return tuple(sorted({variables[level][0] for level in seen if level in variables}, key=_key))
+
+
+def _wanted(question: Question) -> list[tuple[str, tuple[Interval, ...]]]:
+    """The fields that say where the question's packets arrive, with their numbers."""
+    ports = ((question.port, question.port),) if question.port is not None else None
+    return [(name, numbers) for name, numbers in (("dst", question.targets), ("dport", ports)) if numbers]
+
+
+def _order(told: Region) -> tuple[Any, ...]:
+    """Arrived before lost; by the rule's place in the dump."""
+    fates = list(dict.fromkeys(FATES.values()))
+    return (
+        fates.index(told.fate),
+        bool(told.nat),
+        _key(told.by),
+        tuple(map(_key, told.nat)),
+        told.interface or "",
+        repr(told),
+    )
+
+
+def _key(by: Place | str | None) -> tuple[int, str]:
+    return (by.line, str(by.rule)) if isinstance(by, Place) else (0, by or "")

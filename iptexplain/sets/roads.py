@@ -1,0 +1,272 @@
+"""Where routing sends all packets at once: walk/routing.py and walk/bridge.py, asked once for each kind of address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from iptexplain.host.topology import Topology
+from iptexplain.rules.addresses import Address
+from iptexplain.rules.matches.physdev import SOME_PORT
+from iptexplain.sets.change import Change, Copy, Shift
+from iptexplain.sets.fields import REWRITTEN
+from iptexplain.sets.kinds import Kinds
+from iptexplain.sets.space import NO, YES, Diagram
+from iptexplain.sets.ways import NEXT, End, Piece, Ways
+from iptexplain.walk.bridge import Bridging
+from iptexplain.walk.routing import (
+    Lost,
+    hears_itself,
+    lost_on_arrival,
+    refused,
+    setting,
+    way_in,
+)
+
+Switch = Callable[[str, str], Piece]
+"""The way of a packet that leaves a bridge (the first name) by a port."""
+
+
+class Roads:
+    """Pieces of the way that the host's addresses and routes decide."""
+
+    def __init__(self, ways: Ways, kinds: Kinds, topology: Topology) -> None:
+        self.ways, self.kinds, self.topology = ways, kinds, topology
+        self.space, self.level = ways.space, kinds.fields.level
+        self._routed_by = {*kinds.fields.bits("mark"), *(self.level[name] for name in ("src", "dst", "tos", "dport"))}
+        self.one_hop: dict[int, Change] = {self.level["ttl"]: Shift(((1, 255, 0),))}
+        """What a router does to a packet."""
+
+    def lost(self, reason: str) -> Piece:
+        return self.ways.ending(End("dropped", by=reason))
+
+    # -- coming in
+
+    def port_in(self, interface: str) -> dict[int, Change]:
+        """Of a packet on a filtered bridge some port is known, of any other none."""
+        names, level = self.kinds.fields.interfaces, self.level["physin"]
+        if Bridging(self.topology, interface).filtered:
+            return {level: Shift(((0, 0, names.number(SOME_PORT)),))}
+        return {level: 0}
+
+    def kind_of_frame(self, changes: dict[int, Change]) -> Piece:
+        """The changes, and the kind of frame that the destination goes with."""
+        level, field = self.level["pkttype"], self.kinds.fields.all[self.level["pkttype"]]
+        cases = []
+        for part, kind in self.kinds.by_address("pkttype", "dst", self._kind_of_frame):
+            new = tuple(sorted({**changes, level: field.number(kind)}.items()))
+            cases.append((part, self.ways.ending(End(NEXT, new))))
+        return self.ways.cases(cases)
+
+    def _kind_of_frame(self, address: Address) -> str:
+        kind = self.topology.address_type(address).lower()
+        return kind if kind in ("broadcast", "multicast") else "unicast"
+
+    def lost_on_arrival(self, interface: str) -> Piece:
+        if self.topology.family == 4 or Bridging(self.topology, interface).filtered:
+            return self.ways.go_on
+        return self.ways.choice(self._lost_on_arrival(interface), self.lost("martian"), self.ways.go_on)
+
+    def _lost_on_arrival(self, interface: str) -> Diagram:
+        """By the address that the packet was sent to."""
+        found = self._by_both(interface, lambda s, d: lost_on_arrival(self.topology, s, d, interface), "ctorigdst")
+        return found.get(True, NO)
+
+    def arrival(self, interface: str, deliver: Piece, forward: Callable[[str], Piece], switch: Switch) -> Piece:
+        """Behind PREROUTING: for the host, or onward by an interface, or lost."""
+        ways: dict[Any, Piece] = {"": deliver}
+
+        def onward(found: tuple[str | Lost, str | Lost]) -> Piece:
+            if found not in ways:
+                ways[found] = self._onward(*found, deliver, forward)
+            return ways[found]
+
+        found = self._by_both(interface, lambda s, d: self._way_in(s, d, interface))
+        routed = self.ways.cases([(where, onward(answer)) for answer, where in found.items()])
+        routed = self.ways.choice(self._lost_on_arrival(interface), self.lost("martian"), routed)
+        bridge = Bridging(self.topology, interface)
+        return self._switched(bridge, routed, switch, found) if bridge.filtered else routed
+
+    def _way_in(self, source: Address, target: Address, interface: str) -> tuple[str | Lost, str | Lost]:
+        """With a long life and with one that ends here."""
+        long, short = ({"src": source, "dst": target, "ttl": ttl} for ttl in (64, 1))
+        return way_in(self.topology, long, interface), way_in(self.topology, short, interface)
+
+    def _onward(self, long: str | Lost, short: str | Lost, deliver: Piece, forward: Callable[[str], Piece]) -> Piece:
+        if isinstance(long, Lost) and long == short:
+            return self.lost(long.reason)
+        if long == "":
+            return deliver
+        passed = self.lost(long.reason) if isinstance(long, Lost) else self._forwarded(forward(long))
+        ended = self.lost(short.reason) if isinstance(short, Lost) else passed
+        return self.ways.choice(self.space.among(self.level["ttl"], [(0, 1)]), ended, passed)
+
+    def _forwarded(self, onward: Piece) -> Piece:
+        """What was sent to all or to a group is not forwarded, when NAT has made it somebody's."""
+        kinds = self.kinds.by_address("before", "ctorigdst", self.topology.address_type)
+        to_many = self.space.union([part for part, kind in kinds if kind in ("BROADCAST", "MULTICAST")])
+        return self.ways.choice(to_many, self.lost("other"), onward)
+
+    def unseen(self, interface: str) -> Piece:
+        """Whether a packet is switched without being shown to iptables at all."""
+        bridge = Bridging(self.topology, interface)
+        if not bridge.is_bridge or bridge.filtered:
+            return self.ways.go_on
+        near = self.space.union(list(self._near(bridge).values()))
+        return self.ways.choice(near, self.ways.ending(End("forwarded", interface=interface)), self.ways.go_on)
+
+    def _near(self, bridge: Bridging) -> dict[str, Diagram]:
+        """The packets for other machines on the bridge, by the port that they leave by."""
+        near: dict[str, list[Diagram]] = {}
+        for endpoint in self.topology.endpoints:
+            if endpoint.interface == bridge.name:
+                for address in endpoint.addresses:
+                    there = self.space.among(self.level["dst"], [(address.number, address.number)])
+                    near.setdefault(bridge.way_out({"dst": address}), []).append(there)
+        return {port: self.space.union(parts) for port, parts in sorted(near.items())}
+
+    def _switched(self, bridge: Bridging, routed: Piece, switch: Switch, ways: Mapping[Any, Diagram]) -> Piece:
+        """What is for another machine on the bridge that it came in by is switched; what NAT sends back there as well."""
+        found = routed
+        local = self._where("is_local", self.topology.is_local)
+        for port, there in self._near(bridge).items():
+            found = self.ways.choice(self.space.minus(there, local), switch(bridge.name, port), found)
+        kept = self._where(f"kept:{bridge.name}", bridge.keeps)
+        again = self.ways.choice(kept, self._sent_back(bridge, switch, ways), routed)
+        return self.ways.choice(self.kinds.number(REWRITTEN, 1), again, found)
+
+    def _sent_back(self, bridge: Bridging, switch: Switch, ways: Mapping[Any, Diagram]) -> Piece:
+        """Rewritten packets that leave by the bridge they came in by; see Bridging.loses for who gets to nobody."""
+        ports: dict[tuple[str | None, str], list[Diagram]] = {}
+        owners = {a: e for e in reversed(self.topology.endpoints) for a in e.addresses}
+        for address, owner in owners.items():
+            there = self.space.among(self.level["dst"], [(address.number, address.number)])
+            ports.setdefault((owner.port, bridge.way_out({"dst": address})), []).append(there)
+        listed = self.topology.known_addresses and self.topology.endpoints
+        found = self.lost("neighbour") if listed else switch(bridge.name, SOME_PORT)
+        for (port, out), parts in sorted(ports.items(), key=str):
+            same = NO
+            if port and not self.topology.ports.get(port, ("", False))[1]:
+                same = self.kinds.value("physin", port)
+            piece = self.ways.choice(same, self.lost("other"), switch(bridge.name, out))
+            found = self.ways.choice(self.space.union(parts), piece, found)
+        for (long, _), where in ways.items():
+            if self.topology.family == 4 and isinstance(long, Lost) and long.reason != "ttl":
+                found = self.ways.choice(where, self.lost(long.reason), found)
+        return found
+
+    # -- going out
+
+    def way_out(self) -> Piece:
+        """The interface by which the host sends a packet."""
+        cases = []
+        for part, out in self.kinds.by_address("way_out", "dst", self._way_out):
+            changes = () if out is None else ((self.level["oif"], self.kinds.fields.interfaces.number(out)),)
+            cases.append((part, self.lost("no-route") if out is None else self.ways.ending(End(NEXT, changes))))
+        return self.ways.cases(cases)
+
+    def _way_out(self, address: Address) -> str | None:
+        if self.topology.is_local(address) or not address.number:
+            return "lo"
+        route = self.topology.route(address)
+        if route is None and address.number >> 120 == 0xFF:  # IPv6 sends to a group by the first interface
+            return next((a.interface for a in self.topology.addresses if a.interface != "lo"), "lo")
+        return None if route is None or route.kind != "unicast" else route.interface
+
+    def sent(self, come_back: Callable[[str, str], Piece]) -> Piece:
+        """Behind POSTROUTING: away, or back to the host itself."""
+
+        def fate(address: Address) -> tuple[str, str | None]:
+            out = self._way_out(address) or ""
+            stays = out == "lo" or hears_itself(self.topology, address)
+            return out, self.topology.address_type(address).lower() if stays else None
+
+        cases = []
+        for part, (out, kind) in self.kinds.by_address("sent", "dst", fate):
+            cases.append((part, self.ways.ending(End("sent", interface=out)) if kind is None else come_back(out, kind)))
+        return self.ways.cases(cases)
+
+    def routed_anew(self, table: Piece) -> Piece:
+        """A table of OUTPUT, and behind it the packets that it has changed: lost, where they have no way any more."""
+        still_there = self._still_there()
+
+        def later(end: Diagram) -> Piece:
+            changed = self.space.union(
+                [self._differs(*c) for c in self.space.values[end].changes if c[0] in self._routed_by]
+            )
+            return self.ways.choice(changed, self.ways.after(end, still_there), Piece(end, frozenset({end})))
+
+        return self.ways.followed(table, later)
+
+    def _still_there(self) -> Piece:
+        """Loopback's addresses may not leave by another interface."""
+        cases = []
+        from_loopback = self.space.among(self.level["src"], [(127 << 24, (128 << 24) - 1)])
+        for part, lost in self.kinds.by_address("leaves", "dst", self._leaves):
+            lost_there = self.lost(lost) if lost else self.ways.go_on
+            cases.append(
+                (
+                    part,
+                    self.ways.choice(from_loopback, lost_there, self.ways.go_on) if lost == "martian" else lost_there,
+                )
+            )
+        return self.ways.cases(cases)
+
+    def _leaves(self, address: Address) -> str | None:
+        """Why a packet that rules have changed does not leave (walk/passage.py, _check_way_out)."""
+        if self.topology.is_local(address) or address.number >> 120 == 0xFF:
+            return None
+        route = self.topology.route(address)
+        if route is None or route.kind != "unicast":
+            return "no-route"
+        passes = self.topology.family == 6 or setting(self.topology, "route_localnet", route.interface)
+        return None if passes else "martian"
+
+    def _differs(self, level: int, change: Change) -> Diagram:
+        """The packets to which a change makes a difference."""
+        among, top = self.space.among, self.space.tops[level]
+        if isinstance(change, int):
+            return self.space.complement(among(level, [(change, change)]))
+        if isinstance(change, Shift):
+            moved = [(low, high) for low, high, new in change.pieces if new != low]
+            return among(level, moved)
+        if isinstance(change, Copy) and change.level != level and top == 1:
+            bits = [(among(level, [(bit, bit)]), among(change.level, [(1 - bit, 1 - bit)])) for bit in (0, 1)]
+            return self.space.union([self.space.both(*pair) for pair in bits])
+        return YES
+
+    # -- kinds of addresses
+
+    def _where(self, name: str, holds: Callable[[Address], bool]) -> Diagram:
+        return self.space.union([part for part, truth in self.kinds.by_address(name, "dst", holds) if truth])
+
+    def _by_both(self, interface: str, ask: Callable[[Address, Address], Any], to: str = "dst") -> dict[Any, Diagram]:
+        """Each answer and the packets for which it is given, asked for each kind of source and of destination (the field
+        ``to``), so far as routing can tell them apart."""
+        sources = self._examples(f"source@{interface}", "src", lambda a: self._as_source(a, interface))
+        targets = self._examples(f"{to}@{interface}", to, lambda a: self._as_target(a, interface))
+        found: dict[Any, list[Diagram]] = {}
+        for target, destination in targets:
+            for source, origin in sources:
+                found.setdefault(ask(origin, destination), []).append(self.space.both(target, source))
+        return {answer: self.space.union(parts) for answer, parts in found.items()}
+
+    def _examples(self, name: str, side: str, kind: Callable[[Address], Any]) -> list[tuple[Diagram, Address]]:
+        parts = self.kinds.by_address(name, side, kind)
+        points = [(part, self.space.pick(part) or {}) for part, _ in parts]
+        return [(part, Address(self.topology.family, point.get(self.level[side], 0))) for part, point in points]
+
+    def _as_source(self, a: Address, interface: str) -> Any:
+        """All that way_in asks of a source."""
+        return (*self.kinds.places.apart(a), refused(self.topology, a, interface))
+
+    def _as_target(self, a: Address, interface: str) -> Any:
+        """All that way_in asks of a destination."""
+        route = self.topology.route(a, interface)
+        for_host = self.topology.is_for_host(a, interface)
+        return (
+            *self.kinds.places.apart(a),
+            self.topology.address_type(a),
+            for_host,
+            route and (route.kind, route.interface),
+        )

@@ -1,0 +1,70 @@
+"""Ranges of numbers in words: networks, ports, names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from iptexplain.rules.addresses import BITS, Address, Network, format_address
+from iptexplain.rules.values import Family, Interval
+from iptexplain.sets.fields import Fields
+
+ADDRESSES = frozenset({"src", "dst"})
+
+
+class Spelled(NamedTuple):
+    """Values of a field as texts; ``inverted``: all but these."""
+
+    field: str
+    values: tuple[str, ...]
+    inverted: bool = False
+
+
+def spelled(fields: Fields, name: str, intervals: Sequence[Interval], family: Family) -> Spelled:
+    """The intervals, or what lies between them, when that is shorter to say."""
+    top = fields.all[fields.level[name]].top
+    plain = texts(fields, name, intervals, family)
+    holes = list(between(intervals, top))
+    others = texts(fields, name, holes, family)
+    return Spelled(name, others, True) if holes and len(others) < len(plain) else Spelled(name, plain)
+
+
+def between(intervals: Sequence[Interval], top: int) -> Iterator[Interval]:
+    """What sorted intervals leave out, from 0 to ``top``."""
+    start = 0
+    for low, high in intervals:
+        if low > start:
+            yield start, low - 1
+        start = high + 1
+    if start <= top:
+        yield start, top
+
+
+def texts(fields: Fields, name: str, intervals: Sequence[Interval], family: Family) -> tuple[str, ...]:
+    """The intervals as texts, never what lies between them."""
+    field = fields.all[fields.level[name]]
+    if name in ADDRESSES:
+        return tuple(text for low, high in intervals for text in _networks(low, high, family))
+    named = name != "proto" and not isinstance(field.value(0), int)
+    if named:
+        return tuple(str(field.value(n)) for low, high in intervals for n in range(low, high + 1))
+    return tuple(str(field.value(low)) if low == high else f"{low}-{high}" for low, high in intervals)
+
+
+def _networks(low: int, high: int, family: Family) -> Iterator[str]:
+    """The fewest networks that make up a range of addresses; a range that takes many is named by its ends."""
+    found = list(networks(low, high, family))
+    if len(found) > 4:
+        yield f"{format_address(family, low)}-{format_address(family, high)}"
+        return
+    for network in found:
+        yield str(Address(family, network.number)) if network.is_host else str(network)
+
+
+def networks(low: int, high: int, family: Family) -> Iterator[Network]:
+    """The fewest networks that make up a range of addresses."""
+    bits = BITS[family]
+    while low <= high:
+        size = min(low & -low or 1 << bits, 1 << (high - low + 1).bit_length() - 1)
+        yield Network(family, low, (1 << bits) - size)
+        low += size

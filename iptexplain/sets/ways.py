@@ -1,0 +1,141 @@
+"""Maps of packets to what becomes of them, put together as the kernel asks: one piece of the way after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from iptexplain.rules.model import Place
+from iptexplain.sets.change import Changes, composed, substituted
+from iptexplain.sets.space import NO, YES, Diagram, Space
+
+NEXT, RETURN, ACCEPT, DROP, REJECT, UNDECIDED = "next", "return", "accept", "drop", "reject", "undecided"
+"""How a piece of the way ends: with the next rule; where the chain was called from; with a verdict; so that nobody analysed it."""
+
+GONE = frozenset({DROP, REJECT, UNDECIDED, "dropped", "rejected"})
+
+
+class End(NamedTuple):
+    """What becomes of packets: ``way`` as above, or the kind of an outcome (walk/outcome.py) when the whole way is over.
+
+    ``changes``: what their fields are then, from what they were at the beginning of the piece; ``by``: the rule or policy
+    that gave the verdict, or the kernel's reason; ``accepted``: the rule or policy of the filter table that let them pass;
+    ``nat``: the rules that rewrote them; ``interface``: where they arrive or leave.
+    """
+
+    way: str
+    changes: Changes = ()
+    by: Place | str | None = None
+    accepted: Place | None = None
+    nat: tuple[Place, ...] = ()
+    interface: str | None = None
+
+    def before(self, later: End) -> End:
+        """This end's changes, and then the later one; of packets that go no further no changes are kept."""
+        if later.way in GONE:
+            return later
+        return later._replace(
+            changes=composed(self.changes, later.changes) if self.changes else later.changes,
+            accepted=later.accepted or self.accepted,
+            nat=self.nat + later.nat,
+        )
+
+
+class Piece(NamedTuple):
+    """A map of packets to Ends, and which of those (as diagrams) are not closed yet: the next piece says how they go on."""
+
+    map: Diagram
+    open: frozenset[Diagram]
+
+
+class Ways:
+    """How pieces of ``space`` are put together."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.go_on = self.ending(End(NEXT))
+        self.undecided = space.end(End(UNDECIDED))
+        self._later: dict[tuple[Diagram, Piece], Piece] = {}
+
+    def ending(self, end: End) -> Piece:
+        """Every packet ends so."""
+        node = self.space.end(end)
+        return Piece(node, frozenset({node} if end.way == NEXT else ()))
+
+    def choice(self, condition: Diagram, yes: Piece, no: Piece) -> Piece:
+        """One piece for the packets of a set, another for all others."""
+        if condition in (YES, NO):
+            return yes if condition == YES else no
+        space = self.space
+        found = space.fill(space.fill(condition, YES, yes.map), NO, no.map)
+        return Piece(found, yes.open | no.open)
+
+    def cases(self, cases: Sequence[tuple[Diagram, Piece]]) -> Piece:
+        """One piece for each of several sets that have no packet in common and together all."""
+        space = self.space
+        found = space.joined(
+            [space.both(where, piece.map) for where, piece in cases], lambda a, b: space.fill(a, NO, b)
+        )
+        return Piece(found, frozenset[Diagram]().union(*(piece.open for _, piece in cases)))
+
+    def then(self, first: Piece, second: Piece) -> Piece:
+        """Both pieces as one."""
+        return self.followed(first, lambda end: self.after(end, second))
+
+    def followed(self, first: Piece, later: Callable[[Diagram], Piece]) -> Piece:
+        """A piece whose open ends go on as ``later`` says, in terms of the packets as they were at its beginning."""
+        if not first.open:
+            return first
+        space, found = self.space, first.map
+        holes = {end: end for end in sorted(first.open)}
+        if len(holes) > 1:
+            # What stands in for one of the ends may itself hold another: so all are set apart before.
+            holes = {end: space.end(("hole", end)) for end in holes}
+            found = space.turned(found, lambda value: holes.get(space.end(value), space.end(value)) if value else NO)
+        still_open: frozenset[Diagram] = frozenset()
+        for end, hole in holes.items():
+            piece = later(end)
+            found = space.fill(found, hole, piece.map)
+            still_open |= piece.open
+        return Piece(found, still_open)
+
+    def chained(self, pieces: Sequence[Piece]) -> Piece:
+        """All pieces, one after the other, joined as a balanced tree: for many of which few change anything."""
+        found: Piece = self.space.joined(pieces, self.then) if pieces else self.go_on
+        return found
+
+    def path(self, pieces: Sequence[Piece]) -> Piece:
+        """All pieces, one after the other, joined from the end: for few pieces, of which the first change what all others see."""
+        found = pieces[-1]
+        for piece in reversed(pieces[:-1]):
+            found = self.then(piece, found)
+        return found
+
+    def after(self, end: Diagram, second: Piece) -> Piece:
+        """The second piece as the packets see it that have come to ``end``, which says what they were before."""
+        if end == self.go_on.map:
+            return second
+        key = (end, second)
+        if key not in self._later:
+            first: End = self.space.values[end]
+            found = substituted(self.space, second.map, first.changes, self.undecided)
+            self._later[key] = self.turned(found, first.before)
+        return self._later[key]
+
+    def changed(self, piece: Piece, changes: Changes) -> Piece:
+        """A piece for packets that are changed only while it looks at them."""
+        found = substituted(self.space, piece.map, changes, self.undecided)
+        return Piece(found, piece.open)
+
+    def turned(self, found: Diagram, new: Callable[[End], End]) -> Piece:
+        """The map with each End replaced by what ``new`` makes of it."""
+        made: set[Diagram] = set()
+
+        def turn(value: End) -> Diagram:
+            end = self.space.end(new(value))
+            if self.space.values[end].way == NEXT:
+                made.add(end)
+            return end
+
+        turned = self.space.turned(found, turn)
+        return Piece(turned, frozenset(made))
