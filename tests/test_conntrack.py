@@ -151,3 +151,8 @@ def test_a_port_that_another_connection_has_is_not_taken_twice() -> None:
     first = {"iif": "docker0", "src": "172.17.0.2", "dst": "198.51.100.7", "sport": 5000}
     ways = flows(host(rules), first, {**first, "src": "172.17.0.3", "after": 0, "dir": "same"})
     assert [str(w.outcome.fields["sport"]) for w in ways] == ["5000", "1024-65535"]
+
+
+def test_when_a_connection_will_be_forgotten_nobody_knows() -> None:
+    way = flows(host("*filter\n-A INPUT -m conntrack --ctexpire 1:300 -j DROP\nCOMMIT\n"), {})[0]
+    assert (way.outcome.kind, [u.about and u.about.name for u in way.unknowns]) == ("unknown", ["conntrack"])

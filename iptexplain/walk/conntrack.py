@@ -131,13 +131,14 @@ class Connection(NamedTuple):
         return ",".join(n for n, holds in names if holds) or "NONE"
 
     def field(self, name: str) -> Any:
-        """A field that -m conntrack asks for, such as ``ctorigdstport``; None where this protocol has none."""
+        """A field that -m conntrack asks for, such as ``ctorigdstport``; None where this protocol has none, or nobody knows."""
         if name == "ctstatus":
             return self.status
         if name == "ctproto":
             return self.original.proto
         side = self.original if name.startswith("ctorig") else self.reply
-        return getattr(side, {"src": "src", "dst": "dst", "srcport": "sport", "dstport": "dport"}[name[6:]])
+        end = {"src": "src", "dst": "dst", "srcport": "sport", "dstport": "dport"}.get(name[6:])
+        return getattr(side, end) if end else None
 
     def destination(self, reply: bool) -> End:
         """Where a packet of this direction really goes: put in before routing."""

@@ -23,6 +23,8 @@ class Eui64(Match):
         mac, source = packet.field("mac_src"), packet.field("src")
         if mac is Answer.UNKNOWN or source is Answer.UNKNOWN:
             return Answer.UNKNOWN
+        if not mac:
+            return Answer.NO
         first, *rest = bytes.fromhex(mac.replace(":", ""))
         expected = bytes((first ^ 2, *rest[:2], 0xFF, 0xFE, *rest[2:]))
         return Answer.of(source.number & 0xFFFFFFFFFFFFFFFF == int.from_bytes(expected, "big"))
