@@ -75,10 +75,12 @@ def test_what_is_open_to_the_world() -> None:
     assert "to 172.17.0.2, port 80: by filter DOCKER rule 2 (line 25); leaves by docker0." in shown
     assert "by the policy of filter FORWARD (line 4)" in shown
     assert "udp" not in shown
+    assert shown.startswith("Some of these packets get through, others do not.\n")
 
 
 def test_a_network_that_is_kept_apart() -> None:
     shown = run(TWO_NETWORKS, "--from", "docker0", "--to", "172.18.0.2:80")
+    assert shown.startswith("None of these packets gets through.\n")
     assert "Gets through" not in shown
     assert "- every packet: by filter DOCKER-ISOLATION-STAGE-2 rule 2 (line 31)." in shown
 
