@@ -164,3 +164,8 @@ def test_between_is_the_rest() -> None:
     assert list(between([(0, 3), (7, 9)], 12)) == [(4, 6), (10, 12)]
     assert list(between([], 5)) == [(0, 5)]
     assert list(between([(0, 5)], 5)) == []
+
+
+def test_what_was_assumed_is_said() -> None:
+    shown = run(TWO_NETWORKS, "--from", "internet", "--assume", "bridge-nf-call-iptables=0")
+    assert "bridge-nf-call-iptables=0: you said so" in shown.partition("Taken for granted")[2]
