@@ -19,12 +19,15 @@ from iptexplain.sets.fields import REWRITTEN, STATUS, Fields
 from iptexplain.sets.kinds import Kinds
 from iptexplain.sets.nat import Nat
 from iptexplain.sets.roads import Roads
-from iptexplain.sets.space import NO, Diagram, Space
+from iptexplain.sets.space import NO, YES, Diagram, Space
 from iptexplain.sets.ways import ACCEPT, DROP, NEXT, REJECT, End, Piece, Ways
 from iptexplain.walk.hooks import CONNTRACK, tables_at
 
 LIMIT = 5_000_000
 """Nodes that an analysis may use when nobody says otherwise."""
+
+STEADY = frozenset({"iif", "proto", "src", "sport", "icmp_type", "icmp_code", "fragment", "flags"})
+"""The fields that no rule changes before POSTROUTING."""
 
 BEGUN = {"ctorigsrc": "src", "ctorigdst": "dst", "ctorigsrcport": "sport", "ctorigdstport": "dport"}
 
@@ -50,15 +53,20 @@ class Analysis:
         }
         self.roads = Roads(self.ways, self.kinds, topology)
         self._hooks: dict[tuple[str, bool], Piece] = {}
-        self._whole: dict[str, Diagram] = {}
+        self._whole: dict[tuple[str, Diagram], Diagram] = {}
 
     # -- answers
 
-    def ways_of(self, interface: str) -> Diagram:
-        """A map of the packets that come in by ``interface`` ("": that the host makes) to their Ends."""
-        if interface not in self._whole:
-            self._whole[interface] = (self._incoming(interface) if interface else self._outgoing()).map
-        return self._whole[interface]
+    def ways_of(self, interface: str, among: Diagram = YES) -> Diagram:
+        """A map of the packets that come in by ``interface`` ("": that the host makes) to their Ends.
+
+        ``among``: the packets that matter, by fields that stay as they are up to POSTROUTING (STEADY); of others the map
+        says nothing that is true. It is there for speed: what a few packets meet is much less than what all meet.
+        """
+        key = (interface, among)
+        if key not in self._whole:
+            self._whole[key] = (self._incoming(interface, among) if interface else self._outgoing(among)).map
+        return self._whole[key]
 
     def ends_of(self, packet: Mapping[str, Any]) -> list[End]:
         """How one packet can end: more than one way, where nobody can decide."""
@@ -84,40 +92,51 @@ class Analysis:
     def _go(self, changes: Mapping[int, Change]) -> Piece:
         return self.ways.ending(End(NEXT, tuple(sorted(changes.items()))))
 
-    def _incoming(self, interface: str) -> Piece:
+    def _incoming(self, interface: str, among: Diagram) -> Piece:
         start = self._start(iif=interface, oif="", physout="") | self.roads.port_in(interface)
+        forward = self.ways.narrowed(self.hook("FORWARD"), among)
+        past = self.ways.narrowed(self.hook("POSTROUTING"), among)
         way = [
             self.roads.unseen(interface),
             self.roads.kind_of_frame(start),
             self.roads.lost_on_arrival(interface),
-            self.hook("PREROUTING"),
-            self.roads.arrival(interface, self._deliver(interface), self._forward, self._switch),
+            self.ways.narrowed(self.hook("PREROUTING"), among),
+            self.roads.arrival(
+                interface,
+                self._deliver(interface, among),
+                lambda out: self._forward(out, forward, past),
+                lambda bridge, port: self._switch(bridge, port, forward),
+            ),
         ]
         return self.ways.path(way)
 
-    def _deliver(self, interface: str) -> Piece:
-        return self.ways.chained([self.hook("INPUT"), self.ways.ending(End("delivered-local", interface=interface))])
+    def _deliver(self, interface: str, among: Diagram) -> Piece:
+        came_in = self.ways.narrowed(self.hook("INPUT"), among)
+        return self.ways.chained([came_in, self.ways.ending(End("delivered-local", interface=interface))])
 
-    def _forward(self, out: str) -> Piece:
-        changes = self._fixed(oif=out) | self.roads.one_hop
+    def _forward(self, out: str, forward: Piece, past: Piece) -> Piece:
+        """``forward`` and ``past``: the two hooks, for the packets that matter."""
+        changes = self._go(self._fixed(oif=out) | self.roads.one_hop)
         end = self.ways.ending(End("forwarded", interface=out))
-        return self.ways.chained([self._go(changes), self.hook("FORWARD"), self.hook("POSTROUTING"), end])
+        # Both hooks are first reduced to this way out: of a host's many bridges each concerns few rules.
+        past = self.ways.changed(past, tuple(self._fixed(oif=out).items()))
+        return self.ways.then(self.ways.then(changes, forward), self.ways.then(past, end))
 
-    def _switch(self, bridge: str, port: str) -> Piece:
+    def _switch(self, bridge: str, port: str, forward: Piece) -> Piece:
         """From one port of a bridge to another."""
         end = self.ways.ending(End("forwarded", interface=bridge))
         out, past = self._go(self._fixed(oif=bridge, physout=port)), self._go(self._fixed(iif=""))
-        return self.ways.chained([out, self.hook("FORWARD"), past, self.hook("POSTROUTING"), end])
+        return self.ways.chained([out, forward, past, self.hook("POSTROUTING"), end])
 
-    def _outgoing(self) -> Piece:
+    def _outgoing(self, among: Diagram) -> Piece:
         start = self._start(iif="", physin="", physout="", pkttype="unicast")
         out = self.roads.way_out()
         way = [
             self._go(start),
             out,
-            self.hook("OUTPUT"),
+            self.ways.narrowed(self.hook("OUTPUT"), among),
             out,
-            self.hook("POSTROUTING"),
+            self.ways.narrowed(self.hook("POSTROUTING"), among),
             self.roads.sent(self._come_back),
         ]
         return self.ways.path(way)

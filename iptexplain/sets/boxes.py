@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from iptexplain.rules.values import Interval
@@ -31,17 +31,18 @@ def boxes(space: Space, a: Diagram) -> Iterator[tuple[Box, Any]]:
     return walk(a, {})
 
 
-def split(space: Space, a: Diagram) -> dict[Diagram, Diagram]:
-    """Each end of a map but NO (as a diagram), with the set of the points that it is for."""
+def split(space: Space, a: Diagram, wanted: Collection[Diagram] | None = None) -> dict[Diagram, Diagram]:
+    """Each end of a map but NO (as a diagram; of those ``wanted``, if said), with the set of the points that it is for."""
 
     def walk(node: Diagram) -> dict[Diagram, Diagram]:
         if node not in done:
-            kids = [walk(kid) for kid in space.kids[node]]
             level, bounds = space.level[node], space.bounds[node]
+            if level == BOTTOM:
+                done[node] = {node: YES} if wanted is None or node in wanted else {}
+                return done[node]
+            kids = [walk(kid) for kid in space.kids[node]]
             ends = dict.fromkeys(end for kid in kids for end in kid)
             done[node] = {end: space.node(level, bounds, [kid.get(end, NO) for kid in kids]) for end in ends}
-            if level == BOTTOM:
-                done[node] = {node: YES}
         return done[node]
 
     done: dict[Diagram, dict[Diagram, Diagram]] = {NO: {}}

@@ -125,8 +125,9 @@ class Reach:
         fixed = tuple(sorted(self.fields.point(FIRST).items()))
         found = []
         for interface, sources in question.sources:
-            ways = substituted(self.space, self.analysis.ways_of(interface), fixed, NO)
-            here = self.space.both(self._asked(interface, sources, question), ways)
+            asked = self._asked(interface, sources, question)
+            ways = substituted(self.space, self.analysis.ways_of(interface, asked), fixed, NO)
+            here = self.space.both(asked, ways)
             here = self.space.turned(here, lambda end: self._end_told(end, question) if end else NO)
             found.append(self._arriving(here, question))
         return int(self.space.joined(found, lambda a, b: self.space.fill(a, NO, b)))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from iptexplain.rules.model import Place
+from iptexplain.sets.boxes import split
 from iptexplain.sets.change import Changes, composed, substituted
 from iptexplain.sets.space import NO, YES, Diagram, Space
 
@@ -86,18 +87,13 @@ class Ways:
         """A piece whose open ends go on as ``later`` says, in terms of the packets as they were at its beginning."""
         if not first.open:
             return first
-        space, found = self.space, first.map
-        holes = {end: end for end in sorted(first.open)}
-        if len(holes) > 1:
-            # What stands in for one of the ends may itself hold another: so all are set apart before.
-            holes = {end: space.end(("hole", end)) for end in holes}
-            found = space.turned(found, lambda value: holes.get(space.end(value), space.end(value)) if value else NO)
-        still_open: frozenset[Diagram] = frozenset()
-        for end, hole in holes.items():
-            piece = later(end)
-            found = space.fill(found, hole, piece.map)
-            still_open |= piece.open
-        return Piece(found, still_open)
+        space = self.space
+        parts = split(space, first.map, first.open)
+        pieces = {end: later(end) for end in sorted(first.open)}
+        closed = space.turned(first.map, lambda v: space.end(v) if v and space.end(v) not in first.open else NO)
+        row = [closed, *(space.both(where, pieces[end].map) for end, where in parts.items())]
+        found = space.joined(row, lambda a, b: space.fill(a, NO, b))
+        return Piece(found, frozenset[Diagram]().union(*(piece.open for piece in pieces.values())))
 
     def chained(self, pieces: Sequence[Piece]) -> Piece:
         """All pieces, one after the other, joined as a balanced tree: for many of which few change anything."""
@@ -127,11 +123,17 @@ class Ways:
         found = substituted(self.space, piece.map, changes, self.undecided)
         return Piece(found, piece.open)
 
+    def narrowed(self, piece: Piece, among: Diagram) -> Piece:
+        """The piece where a packet is of the set ``among``; elsewhere anything."""
+        return piece if among == YES else Piece(self.space.both(among, piece.map), piece.open)
+
     def turned(self, found: Diagram, new: Callable[[End], End]) -> Piece:
         """The map with each End replaced by what ``new`` makes of it."""
         made: set[Diagram] = set()
 
-        def turn(value: End) -> Diagram:
+        def turn(value: End | Literal[False]) -> Diagram:
+            if not value:
+                return NO
             end = self.space.end(new(value))
             if self.space.values[end].way == NEXT:
                 made.add(end)
