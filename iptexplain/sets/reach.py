@@ -44,6 +44,10 @@ class Region(NamedTuple):
     asked: tuple[Place, ...] = ()
 
 
+ELSEWHERE = Region("elsewhere", NO)
+"""Packets that the question is not about: they arrive, or were sent, somewhere else."""
+
+
 class Question(NamedTuple):
     """Who sends: interfaces ("" for the host itself), each with the addresses that come by it; to where: addresses, and
     whether the host itself is meant. None: all addresses."""
@@ -68,6 +72,7 @@ class Reach:
         parts = {space.values[end]: packets for end, packets in split(space, told).items()}
         open_ones = {key for key, packets in parts.items() if space.depends(packets, variables)}
         sure = self._sure({key: packets for key, packets in parts.items() if key in open_ones}, variables)
+        parts.pop(ELSEWHERE, None)
         found: list[Region] = []
         taken = NO
         for key in sorted(parts, key=_order):
@@ -121,24 +126,24 @@ class Reach:
     # -- the packets of a question
 
     def _told(self, question: Question) -> Diagram:
-        """A map of the question's packets to what is told of them: Regions without packets."""
+        """A map of what the question's senders send to what is told of it: Regions without packets."""
         fixed = tuple(sorted(self.fields.point(FIRST).items()))
         found = []
         for interface, sources in question.sources:
             asked = self._asked(interface, sources, question)
             ways = substituted(self.space, self.analysis.ways_of(interface, asked), fixed, NO)
             here = self.space.both(asked, ways)
-            here = self.space.turned(here, lambda end: self._end_told(end, question) if end else NO)
+            here = self.space.turned(here, lambda end: self.space.end(self._end_told(end, question)) if end else NO)
             found.append(self._arriving(here, question))
         return int(self.space.joined(found, lambda a, b: self.space.fill(a, NO, b)))
 
-    def _end_told(self, end: End, question: Question) -> Diagram:
-        """What is told of packets that end so; NO, when they arrive elsewhere."""
+    def _end_told(self, end: End, question: Question) -> Region:
+        """What is told of packets that end so."""
         told = self._region(end)
         if told.fate != "accepted":
-            return self.space.end(told)
+            return told
         if question.to_host and not told.is_local:
-            return NO
+            return ELSEWHERE
         changes = dict(end.changes)
         for name, intervals in _wanted(question):
             new = changes.get(self.fields.level[name])
@@ -147,11 +152,12 @@ class Reach:
                 and not any(low <= new <= high for low, high in intervals)
                 and not (question.to_host and name == "dst")
             ):
-                return NO
-        return self.space.end(told)
+                return ELSEWHERE
+        return told
 
     def _arriving(self, told: Diagram, question: Question) -> Diagram:
-        """Of packets whose address or port stays, those that the question is about. (What arrives at the host is for it.)"""
+        """Packets whose address or port stays another than the one that is asked for are elsewhere. (What arrives at the
+        host is for it.)"""
         for name, intervals in _wanted(question):
             there = self.space.among(self.fields.level[name], intervals)
             at_host = question.to_host and name == "dst"
@@ -160,7 +166,8 @@ class Reach:
                 if value and value.fate == "accepted" and (at_host or name in dict(value.to))
             ]  # fmt: skip
             kept = self.space.where(told, lambda value, s=frozenset(settled): value in s)  # type: ignore[misc]
-            told = self.space.both(self.space.either(there, kept), told)
+            other = self.space.minus(self.space.where(told, bool), self.space.either(there, kept))
+            told = self.space.fill(self.space.both(other, self.space.end(ELSEWHERE)), NO, told)
         return told
 
     def _asked(self, interface: str, sources: Sequence[Interval] | None, question: Question) -> Diagram:

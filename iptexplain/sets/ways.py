@@ -87,9 +87,11 @@ class Ways:
         """A piece whose open ends go on as ``later`` says, in terms of the packets as they were at its beginning."""
         if not first.open:
             return first
-        space = self.space
+        space, pieces = self.space, {end: later(end) for end in sorted(first.open)}
+        if len(pieces) == 1:
+            ((end, piece),) = pieces.items()
+            return Piece(space.fill(first.map, end, piece.map), piece.open)
         parts = split(space, first.map, first.open)
-        pieces = {end: later(end) for end in sorted(first.open)}
         closed = space.turned(first.map, lambda v: space.end(v) if v and space.end(v) not in first.open else NO)
         row = [closed, *(space.both(where, pieces[end].map) for end, where in parts.items())]
         found = space.joined(row, lambda a, b: space.fill(a, NO, b))
