@@ -22,8 +22,9 @@ from iptexplain.sets.analyse import Analysis
 from iptexplain.sets.change import Chosen, Shift
 from iptexplain.sets.ways import UNDECIDED, End
 from iptexplain.walk.outcome import Outcome, Trace
-from iptexplain.walk.packet import OneOf, Packet
+from iptexplain.walk.packet import OneOf, Packet, read_fields
 from iptexplain.walk.trace import trace
+from tests.hosts import FACTS, host
 from tests.kernel.compare import snapshot_of
 
 CASES = sorted((Path(__file__).parent.parent / "fixtures/kernel").glob("*.json"))
@@ -145,3 +146,30 @@ def test_every_packet_ends_as_the_trace_says(file: Path) -> None:
             if None in {to for _, _, to in by_trace}:  # of addresses that NAT may choose the trace names the range
                 by_sets, by_trace = ({(kind, out, None) for kind, out, _ in ends_} for ends_ in (by_sets, by_trace))
             assert by_sets == by_trace, f"{packet}\n{ends}"
+
+
+MARKED = "*mangle\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j MARK --set-xmark 0x1/0xffffffff\nCOMMIT\n"
+
+
+@pytest.mark.parametrize(
+    ("src", "dst", "kind", "interface"),
+    [
+        ("192.0.2.10", "0.0.0.0", "delivered-local", "lo"),
+        ("127.0.0.1", "0.0.0.0", "delivered-local", "lo"),
+        ("127.0.0.1", "198.51.100.7", "delivered-local", "lo"),
+        ("127.0.0.1", "192.0.2.1", "dropped", None),
+        ("192.0.2.10", "192.0.2.1", "sent", "eth0"),
+        ("127.0.0.1", "172.17.0.2", "sent", "docker0"),
+        ("192.0.2.10", "203.0.113.5", "dropped", None),
+    ],
+)
+def test_own_packets_that_rules_change_are_routed_anew(src: str, dst: str, kind: str, interface: str | None) -> None:
+    """Without a default route, 198.51.100.0/24 lies behind lo, and docker0 has route_localnet (fixtures/kernel/expected.t)."""
+    routes = [r for r in FACTS["routes"] if r["dst"] != "default"] + [{"dst": "198.51.100.0/24", "dev": "lo"}]
+    situation = host(MARKED, routes=routes, sysctls={"net.ipv4.conf.docker0.route_localnet": 1})
+    fields = {"iif": "", "src": src, "dst": dst, "proto": "udp", "sport": "40000", "dport": "53", "ttl": "64"}
+    packet = read_fields(fields) | {"ctstate": "NEW"}
+    outcome = trace(situation.ruleset, situation.topology, Packet(dict(packet))).outcome
+    assert (outcome.kind, outcome.interface) == (kind, interface)
+    analysis = Analysis(situation.ruleset, situation.topology)
+    assert ends_by_sets(analysis, packet, analysis.ends_of(packet)) == {_ended(outcome)}

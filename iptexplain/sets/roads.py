@@ -19,8 +19,9 @@ from iptexplain.walk.routing import (
     hears_itself,
     lost_on_arrival,
     refused,
-    setting,
     way_in,
+    way_out,
+    way_out_anew,
 )
 
 Switch = Callable[[str, str], Piece]
@@ -161,25 +162,23 @@ class Roads:
         """The interface by which the host sends a packet."""
         cases = []
         for part, out in self.kinds.by_address("way_out", "dst", self._way_out):
-            changes = () if out is None else ((self.level["oif"], self.kinds.fields.interfaces.number(out)),)
-            cases.append((part, self.lost("no-route") if out is None else self.ways.ending(End(NEXT, changes))))
+            if isinstance(out, Lost):
+                cases.append((part, self.lost(out.reason)))
+            else:
+                changes = ((self.level["oif"], self.kinds.fields.interfaces.number(out)),)
+                cases.append((part, self.ways.ending(End(NEXT, changes))))
         return self.ways.cases(cases)
 
-    def _way_out(self, address: Address) -> str | None:
-        if self.topology.is_local(address) or not address.number:
-            return "lo"
-        route = self.topology.route(address)
-        if route is None and address.number >> 120 == 0xFF:  # IPv6 sends to a group by the first interface
-            return next((a.interface for a in self.topology.addresses if a.interface != "lo"), "lo")
-        return None if route is None or route.kind != "unicast" else route.interface
+    def _way_out(self, address: Address) -> str | Lost:
+        return way_out(self.topology, address)
 
     def sent(self, come_back: Callable[[str, str], Piece]) -> Piece:
         """Behind POSTROUTING: away, or back to the host itself."""
 
         def fate(address: Address) -> tuple[str, str | None]:
-            out = self._way_out(address) or ""
+            out = self._way_out(address)
             stays = out == "lo" or hears_itself(self.topology, address)
-            return out, self.topology.address_type(address).lower() if stays else None
+            return "" if isinstance(out, Lost) else out, self.topology.address_type(address).lower() if stays else None
 
         cases = []
         for part, (out, kind) in self.kinds.by_address("sent", "dst", fate):
@@ -199,28 +198,21 @@ class Roads:
         return self.ways.followed(table, later)
 
     def _still_there(self) -> Piece:
-        """Loopback's addresses may not leave by another interface."""
-        cases = []
+        """Lost where walk/routing.py (way_out_anew) has no way for them; loopback's addresses are sources of their own kind."""
         from_loopback = self.space.among(self.level["src"], [(127 << 24, (128 << 24) - 1)])
-        for part, lost in self.kinds.by_address("leaves", "dst", self._leaves):
-            lost_there = self.lost(lost) if lost else self.ways.go_on
-            cases.append(
-                (
-                    part,
-                    self.ways.choice(from_loopback, lost_there, self.ways.go_on) if lost == "martian" else lost_there,
-                )
-            )
+        cases = []
+        for part, ways in self.kinds.by_address("leaves", "dst", self._leaves):
+            other, loopback = (self.lost(way.reason) if isinstance(way, Lost) else self.ways.go_on for way in ways)
+            cases.append((part, self.ways.choice(from_loopback, loopback, other)))
         return self.ways.cases(cases)
 
-    def _leaves(self, address: Address) -> str | None:
-        """Why a packet that rules have changed does not leave (walk/passage.py, _check_way_out)."""
-        if self.topology.is_local(address) or address.number >> 120 == 0xFF:
-            return None
-        route = self.topology.route(address)
-        if route is None or route.kind != "unicast":
-            return "no-route"
-        passes = self.topology.family == 6 or setting(self.topology, "route_localnet", route.interface)
-        return None if passes else "martian"
+    def _leaves(self, target: Address) -> tuple[str | Lost, str | Lost]:
+        """Anew from any address, and from one of loopback's."""
+        family = self.topology.family
+        return (
+            way_out_anew(self.topology, Address(family, 0), target),
+            way_out_anew(self.topology, Address(family, 127 << 24 | 1), target),
+        )
 
     def _differs(self, level: int, change: Change) -> Diagram:
         """The packets to which a change makes a difference."""

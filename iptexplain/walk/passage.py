@@ -6,7 +6,6 @@ from collections.abc import Collection
 from typing import Any, NoReturn
 
 from iptexplain.host.topology import Topology
-from iptexplain.rules.addresses import Address
 from iptexplain.rules.extension import Target
 from iptexplain.rules.matches.physdev import SOME_PORT
 from iptexplain.rules.model import Place, Ruleset
@@ -18,7 +17,7 @@ from iptexplain.walk.decide import Decisions
 from iptexplain.walk.hooks import CONNTRACK, MANIP, tables_at
 from iptexplain.walk.outcome import Outcome
 from iptexplain.walk.packet import OneOf, Packet
-from iptexplain.walk.routing import Lost, hears_itself, lost_on_arrival, setting, way_in
+from iptexplain.walk.routing import Lost, hears_itself, lost_on_arrival, way_in, way_out, way_out_anew
 from iptexplain.walk.seen import Seen
 from iptexplain.walk.table import Step, TableWalk
 from iptexplain.walk.tracking import WITHOUT, Tracking
@@ -157,35 +156,23 @@ class Passage:
         self._deliver(interface)
 
     def _way_out(self) -> str:
-        target: Address = self.seen.fields["dst"]
-        return "lo" if self.topology.is_local(target) or not target.number else self._route()
-
-    def _route(self) -> str:
         """The interface by which the packet leaves; ends the way where no route has one."""
-        target: Address = self.seen.fields["dst"]
-        route = self.topology.route(target, self.seen.fields.get("link", ""))
-        if route is None and target.number >> 120 == 0xFF:  # IPv6 sends to a group by the first interface
-            return next((a.interface for a in self.topology.addresses if a.interface != "lo"), "lo")
-        if route is None or route.kind != "unicast":
-            self._end("dropped", "no-route")
-        return route.interface
+        f = self.seen.fields
+        out = way_out(self.topology, f["dst"], f.get("link", ""))
+        if isinstance(out, Lost):
+            self._end("dropped", out.reason)
+        return out
 
     def _routed_by(self) -> dict[str, Any]:
         return {name: self.seen.fields.get(name) for name in ROUTED_BY}
 
     def _check_way_out(self, before: dict[str, Any]) -> None:
-        """A packet of the host's own that rules have changed is routed anew, and lost as it was when there is no way
-        (ip_route_me_harder): loopback's addresses may not leave by another interface."""
-        f, target = self.seen.fields, self.seen.dst
-        route = None if self.topology.is_local(target) else self.topology.route(target, f.get("link", ""))
-        if self.topology.is_local(target) or target.number >> 120 == 0xFF:
-            return
-        lost = "no-route" if route is None or route.kind != "unicast" else None
-        if route and self.topology.family == 4 and f["src"].number >> 24 == 127:
-            lost = lost or (None if setting(self.topology, "route_localnet", route.interface) else "martian")
-        if lost:
+        """A packet of the host's own that rules have changed is routed anew, and lost as it was when there is no way."""
+        f = self.seen.fields
+        out = way_out_anew(self.topology, f["src"], f["dst"], f.get("link", ""))
+        if isinstance(out, Lost):
             f.update(before)
-            self._end("dropped", lost)
+            self._end("dropped", out.reason)
 
     # -- one hook
 

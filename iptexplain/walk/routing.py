@@ -42,6 +42,29 @@ def way_in(topology: Topology, fields: Mapping[str, Any], interface: str) -> str
     return Lost("martian") if stays and onward.interface != interface else onward.interface
 
 
+def way_out(topology: Topology, target: Address, link: str = "") -> str | Lost:
+    """The interface by which the host sends a packet to ``target``; ``link``: the one that a link-local target lies behind.
+
+    To 0.0.0.0 is to the host itself, and IPv6 sends to a group by the first interface (ip_route_output_key_hash_rcu).
+    """
+    if topology.is_local(target) or not target.number:
+        return "lo"
+    route = topology.route(target, link)
+    if route is None and target.number >> 120 == 0xFF:
+        return next((a.interface for a in topology.addresses if a.interface != "lo"), "lo")
+    return route.interface if route and route.kind == "unicast" else Lost("no-route")
+
+
+def way_out_anew(topology: Topology, source: Address, target: Address, link: str = "") -> str | Lost:
+    """The same for a packet that rules have changed: it is routed with its source, and from loopback's addresses IPv4 lets
+    nothing leave by another interface, unless that has route_localnet (ip_route_me_harder, __mkroute_output)."""
+    out = way_out(topology, target, link)
+    stays = topology.family == 4 and source.number >> 24 == 127 and out != "lo"
+    if isinstance(out, Lost) or not stays or setting(topology, "route_localnet", out):
+        return out
+    return Lost("martian")
+
+
 FOR_HOST = ("BROADCAST", "MULTICAST", "ANYCAST")
 """The types of address, beside its own, at which the host gets a packet."""
 

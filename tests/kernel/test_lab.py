@@ -77,7 +77,8 @@ def case_of(expected: Expected) -> dict[str, Any]:
     hairpin = bool(expected.all("hairpin"))
     interfaces = [i | {"hairpin": hairpin} if i["name"] == "docker0" else i for i in HOST["interfaces"]]
     sysctls = {key: value for text in expected.all("sysctl") for key, value in fields(text).items()}
-    host = with_macs({"interfaces": interfaces, "routes": HOST["routes"], "sysctls": sysctls})
+    routes = [fields(text) for text in expected.all("route")]
+    host = with_macs({"interfaces": interfaces, "routes": routes or HOST["routes"], "sysctls": sysctls})
     packets = [fields(text) for text in expected.all("packet")]
     return {"name": expected.name, "host": host, "dump": dump(expected), "packets": packets}
 
