@@ -146,18 +146,6 @@ def test_exit_status(arguments: list[str], status: int) -> None:
     assert CliRunner().invoke(program, ["trace", rules, *arguments]).exit_code == status
 
 
-@pytest.mark.parametrize("line", ['5', '{"src": "1.2.3.4"}', '{"src": 5, "dst": "1.2.3.4", "proto": "tcp"}', "{",
-                                  '{"src": "1.2.3.4", "dst": "5.6.7.8", "proto": "tcp", "after": 7}'])  # fmt: skip
-def test_packets_that_are_none(line: str, tmp_path: Path) -> None:
-    """Each is refused with the file's name and line, not with a traceback."""
-    packets = tmp_path / "packets"
-    packets.write_text(line + "\n")
-    rules = str(FIXTURES / "docker/20.10/two-networks/rules.v4")
-    result = CliRunner().invoke(program, ["trace", rules, "--packets", str(packets), "-o", "json"])
-    assert result.exit_code == 2
-    assert f"{packets}:1: " in result.output
-
-
 @pytest.mark.parametrize(
     ("fields", "sysctls", "reason"),
     [
@@ -198,3 +186,12 @@ def test_a_missing_neighbour_is_one_only_where_a_snapshot_lists_them(known: bool
     situation.topology.known_addresses = known
     answer = situation.probe(situation.end("172.17.0.2"), situation.end("internet:80"))
     assert answer.outcome.kind == kind
+
+
+def test_a_packet_without_ports_has_none_in_the_end_either() -> None:
+    """A packet of the host's own that rules changed and that has no way any more ends as it was."""
+    situation = Situation(read_snapshot("*mangle\n-A OUTPUT -j MARK --set-mark 1\nCOMMIT\n", "small"), 4)
+    ends = {"src": to_address("127.0.0.1"), "dst": to_address("192.0.2.50")}
+    outcome = trace(situation.ruleset, situation.topology, Packet({"iif": "", "proto": "gre", **ends})).outcome
+    assert (outcome.by, outcome.fields["mark"]) == ("martian", 0)
+    assert not {"sport", "dport"} & set(outcome.fields)

@@ -10,7 +10,7 @@ import click
 from iptexplain.commands._docker import docker_option, read_named
 from iptexplain.commands._io import DUMP, assume_option, dump_argument, output_options, read_lines, show
 from iptexplain.errors import OptionError, UsageError
-from iptexplain.explain.question import Asker
+from iptexplain.explain.question import Asker, no_port_named
 from iptexplain.explain.situation import ARRIVED, Situation
 from iptexplain.explain.way import trace_facts, trace_json
 from iptexplain.host.snapshot import Snapshot
@@ -131,7 +131,8 @@ def _stream(snapshot: Snapshot, file: str) -> set[str]:
             order.append((family, len(walker.sent)))
             way = walker.trace(packet)
             kinds.add(way.outcome.kind)
-            click.echo(json.dumps(trace_json(situation, way)))
+            notes = no_port_named(way) if {packet.get("dport"), packet.get("after")} == {None} else ()
+            click.echo(json.dumps(trace_json(situation, way, notes)))
         except (OptionError, ValueError) as e:
             raise UsageError(f"{file}:{number}: {e}") from None
     return kinds

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from iptexplain.errors import OptionError, UsageError
-from iptexplain.explain.situation import UNPUBLISHED, Situation
+from iptexplain.explain.situation import Situation
 from iptexplain.host.endpoints import End, split_port
 from iptexplain.host.snapshot import Snapshot
 from iptexplain.host.topology import Assumption, Route
 from iptexplain.rules.addresses import to_network
 from iptexplain.rules.values import Family
+from iptexplain.walk.conntrack import TRACKED_PORTS, UNPUBLISHED
 from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import read_fields
 
@@ -60,16 +61,21 @@ class Asker:
         finish = finish._replace(address=typed.pop("dst", finish.address), port=typed.pop("dport", finish.port))
         proto = typed.pop("proto", "tcp")
         way = situation.probe(_same_bridge(situation, start, finish), finish, proto, **typed)
-        notes = [*start.assumptions, *behind, *finish.assumptions]
-        if finish.port is None and proto in ("tcp", "udp", "sctp"):
-            notes.append(Assumption("port", {"port": UNPUBLISHED, "proto": proto}))
-        return Answered(situation, way, tuple(notes))
+        unnamed = no_port_named(way) if finish.port is None else ()
+        return Answered(situation, way, (*start.assumptions, *behind, *finish.assumptions, *unnamed))
 
     def _family(self, source: str | None, target: str | None, given: Mapping[str, str], ipv6: bool) -> Family:
         texts = [split_port(t)[0] for t in (source, target) if t] + [given.get("src", ""), given.get("dst", "")]
         if ipv6 or any(t.count(":") > 1 for t in texts):
             return 6
         return 4 if 4 in self.snapshot.families else 6
+
+
+def no_port_named(way: Trace) -> tuple[Assumption, ...]:
+    """What is taken for granted where nobody said to which port the packet goes."""
+    fields = way.packet.fields
+    stands_in = fields["proto"] in TRACKED_PORTS and fields.get("dport") == UNPUBLISHED
+    return (Assumption("port", {"port": UNPUBLISHED, "proto": fields["proto"]}),) if stands_in else ()
 
 
 def _behind(situation: Situation, start: End) -> tuple[Assumption, ...]:

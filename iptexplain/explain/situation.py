@@ -16,7 +16,7 @@ from iptexplain.recognise.programs import recognise_programs
 from iptexplain.rules.addresses import Address
 from iptexplain.rules.model import Dump, Jump, Place, Ruleset
 from iptexplain.rules.values import Family
-from iptexplain.walk.conntrack import PINGS
+from iptexplain.walk.conntrack import PINGS, TRACKED_PORTS, opening
 from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import OneOf, Packet
 from iptexplain.walk.trace import trace
@@ -94,13 +94,9 @@ class Situation:
     def probe(self, source: End, target: End, proto: str = "tcp", **fields: Any) -> Trace:
         """The way of a first packet from one end to the other."""
         packet: dict[str, Any] = {"src": source.address, "dst": target.address, "proto": proto, "iif": source.interface}
-        if proto in ("tcp", "udp", "sctp"):
-            packet |= {"sport": source.port or 40000, "dport": target.port or UNPUBLISHED}
-        if proto == "tcp":
-            packet["flags"] = frozenset({"SYN"})
-        if proto in ("icmp", "ipv6-icmp"):
-            packet |= {"icmp_type": 8 if proto == "icmp" else 128, "icmp_code": 0, "icmp_id": 1}
-        return trace(self.ruleset, self.topology, Packet({**packet, **fields}))
+        ports = {"sport": source.port, "dport": target.port} if proto in TRACKED_PORTS else {}
+        packet |= {name: port for name, port in ports.items() if port is not None}
+        return trace(self.ruleset, self.topology, Packet(opening({**packet, **fields})))
 
     def answer_to(self, way: Trace) -> Trace | None:
         """The way of the first answer to a packet that arrived; None where there is none to follow (loopback).
@@ -114,18 +110,14 @@ class Situation:
             return None
         fields = {"src": last["dst"], "dst": last["src"], "proto": last["proto"]}
         fields["iif"] = "" if outcome.kind == "delivered-local" else outcome.interface
-        if last.get("dport") is not None:
-            fields |= {"sport": last["dport"], "dport": last["sport"]}
+        fields |= {back: last[port] for port, back in (("dport", "sport"), ("sport", "dport")) if port in last}
         if last["proto"] == "tcp":
             fields["flags"] = frozenset({"SYN", "ACK"})
         if "icmp_type" in last:
-            kind = PINGS[last["proto"]][last["icmp_type"]]
-            fields |= {"icmp_type": kind, "icmp_code": 0, "icmp_id": last["icmp_id"]}
+            fields |= {"icmp_type": PINGS[last["proto"]][last["icmp_type"]], "icmp_code": 0}
+        if "icmp_id" in last:
+            fields["icmp_id"] = last["icmp_id"]
         return trace(self.ruleset, self.topology, Packet(fields), way.connection, reply=True)
-
-
-UNPUBLISHED = 61234
-"""A port that nobody publishes, for the question who reaches a network at all."""
 
 
 def is_strange(way: Trace, answer: Trace) -> bool:

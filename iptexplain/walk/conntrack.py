@@ -186,6 +186,23 @@ SCTP_OPENERS = frozenset({"INIT", "HEARTBEAT", "SHUTDOWN_ACK"})
 SYN = frozenset({"SYN"})
 """The flags of a TCP packet for which nobody gave any."""
 
+UNPUBLISHED = 61234
+"""A port that nobody publishes, for the question who reaches a host or a network at all."""
+
+
+def opening(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a packet that opens a connection, with what was not said of them: it is a SYN or an echo request, comes
+    from a port of a client's and goes to one that nobody publishes. A fragment behind the first one has no ports."""
+    proto = fields["proto"]
+    usual: dict[str, Any] = {}
+    if proto in TRACKED_PORTS and not fields.get("fragment"):
+        usual = {"sport": 40000, "dport": UNPUBLISHED}
+    if proto == "tcp":
+        usual["flags"] = SYN
+    if proto in PINGS:
+        usual = {"icmp_type": min(PINGS[proto]), "icmp_code": 0, "icmp_id": 1}
+    return {**fields, **{name: value for name, value in usual.items() if name not in fields}}
+
 
 def new_state(packet: Packet) -> str:
     """The state of a packet that belongs to no known connection (nf_conntrack_proto_tcp.c with tcp_loose, _icmp.c)."""

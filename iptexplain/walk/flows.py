@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from iptexplain.errors import OptionError
 from iptexplain.host.topology import Topology
 from iptexplain.rules.model import Ruleset
-from iptexplain.walk.conntrack import Connection, Tuple, tuple_of
+from iptexplain.walk.conntrack import Connection, Tuple, opening, tuple_of
 from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import Packet, read_fields
 from iptexplain.walk.trace import trace
@@ -35,7 +35,12 @@ class Flows:
         """First packet of a flow → the flow's connections as they stand now, by their original tuple."""
 
     def trace(self, packet: dict[str, Any]) -> Trace:
-        """One packet as design section 6 of the JSON writes it; raises OptionError for what it cannot be."""
+        """The way of a packet as JSON has it: its fields, and ``after`` (the number of an earlier packet), ``dir`` (original or reply,
+        which it is without), ``icmp_error`` and ``inner`` (the fields of the packet that the error quotes). Without ``after``
+        what it leaves out of a first packet is filled in.
+
+        Raises OptionError for what it cannot be.
+        """
         if not isinstance(packet, dict):
             raise OptionError("a packet is a JSON object")
         wrong = [k for k in ("src", "dst") if not isinstance(packet.get(k), str)]
@@ -46,6 +51,8 @@ class Flows:
         missing = [k for k in ("src", "dst", "proto") if k not in typed.fields]
         if missing:
             raise OptionError(f"a packet needs {', '.join(missing)}")
+        if packet.get("after") is None:
+            typed = Packet(opening(typed.fields))
         answers = packet.get("after") is not None and packet.get("dir", "reply") == "reply"
         if answers and typed.fields["proto"] == "sctp":
             typed = typed.with_fields(chunks=typed.fields.get("chunks", frozenset({"INIT_ACK"})))

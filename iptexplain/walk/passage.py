@@ -164,7 +164,7 @@ class Passage:
         return out
 
     def _routed_by(self) -> dict[str, Any]:
-        return {name: self.seen.fields.get(name) for name in ROUTED_BY}
+        return {name: self.seen.fields[name] for name in ROUTED_BY if name in self.seen.fields}
 
     def _check_way_out(self, before: dict[str, Any]) -> None:
         """A packet of the host's own that rules have changed is routed anew, and lost as it was when there is no way."""
