@@ -69,6 +69,59 @@ def test_later_packets_are_taken_as_they_are() -> None:
     assert "sport" not in reply["packet"]
 
 
+PACKET = '{"src": "198.51.100.7", "dst": "192.0.2.10", "proto": "tcp", "dport": 22, "iif": "eth0"}'
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--from", "internet"], "--from"),
+        (["--to", "host:22"], "--to"),
+        (["-p", "udp"], "-p"),
+        (["--set", "tos=8"], "--set"),
+        (["-6"], "-6"),
+        (["--ctstate", "NEW", "-i", "eth0"], "-i and --ctstate"),
+        (["-o", "text"], "-o text"),
+        (["-o", "markdown"], "-o markdown"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(options: list[str], named: str) -> None:
+    result = run("--packets", "-", *options, given=PACKET)
+    assert result.exit_code == 2
+    assert f"leave out {named}" in result.stderr and not result.stdout
+
+
+def test_what_may_be_said_beside_packets() -> None:
+    given = run("--packets", "-", "-o", "json", "--assume", "rp_filter=0", given=PACKET)
+    assert (given.exit_code, given.stderr, len(given.stdout.splitlines())) == (0, "", 1)
+
+
+@pytest.mark.parametrize("given", ["", "\n \n"])
+def test_no_packet_is_no_answer(given: str) -> None:
+    result = run("--packets", "-", given=given)
+    assert result.exit_code == 2 and "there is no packet in it" in result.stderr
+
+
+def test_rules_and_packets_are_not_both_standard_input() -> None:
+    result = CliRunner().invoke(program, ["trace", "--packets", "-"], input=PACKET)
+    assert result.exit_code == 2 and "cannot both be standard input" in result.stderr
+
+
+def test_a_packet_without_interface_is_the_hosts_own() -> None:
+    own = {"src": "192.0.2.10", "dst": "198.51.100.7", "proto": "tcp", "dport": 22}
+    own_way, foreign = answers(own, {**own, "iif": "eth0"})
+    assert (own_way["outcome"]["kind"], foreign["outcome"]["kind"]) == ("sent", "dropped")
+    assert "one without iif is sent by the host itself" in " ".join(run("--help").stdout.split())
+
+
+@pytest.mark.parametrize(
+    "given", [b'{"src": "\xff"}\n', b'{"src": "8.8.8.8\\u001b[31m", "dst": "8.8.8.8", "proto": "tcp"}\n']
+)
+def test_bytes_that_no_terminal_should_get_are_escaped(given: bytes) -> None:
+    result = CliRunner().invoke(program, ["trace", RULES, "--packets", "-"], input=given, color=True)
+    assert result.exit_code == 2 and result.stderr.strip().isprintable()
+
+
 @pytest.mark.parametrize("line", ['5', '{"src": "1.2.3.4"}', '{"src": 5, "dst": "1.2.3.4", "proto": "tcp"}', "{",
                                   '{"src": "1.2.3.4", "dst": "5.6.7.8", "proto": "tcp", "after": 7}'])  # fmt: skip
 def test_packets_that_are_none(line: str, tmp_path: Path) -> None:

@@ -146,6 +146,23 @@ def test_exit_status(arguments: list[str], status: int) -> None:
     assert CliRunner().invoke(program, ["trace", rules, *arguments]).exit_code == status
 
 
+LIMITED = "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp --dport 22 -m limit --limit 3/min -j ACCEPT\nCOMMIT\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "unknown", "dropped"),
+    [([], 0, 0), (["--exit-code"], 1, 1), (["--strict"], 4, 0), (["--strict", "--exit-code"], 4, 1)],
+)
+def test_exit_status_of_an_unknown_answer(options: list[str], unknown: int, dropped: int, tmp_path: Path) -> None:
+    rules, packets = tmp_path / "rules", tmp_path / "packets"
+    rules.write_text(LIMITED)
+    for port, status in ((22, unknown), (23, dropped)):
+        packet = {"iif": "lo", "src": "127.0.0.1", "dst": "127.0.0.1", "proto": "tcp", "dport": port}
+        for asked in (["--from", "internet", "--to", f"host:{port}"], ["--packets", str(packets)]):
+            packets.write_text(json.dumps(packet))
+            assert CliRunner().invoke(program, ["trace", str(rules), *asked, *options]).exit_code == status, asked
+
+
 @pytest.mark.parametrize(
     ("fields", "sysctls", "reason"),
     [

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from iptexplain.errors import DumpError, IptexplainError, ParseError
+from iptexplain.explain.words import said
 
 DEFAULT = "explain"
 
@@ -56,7 +57,7 @@ class Program(click.Group):
             click.echo(f"{many} {'error' if many == 1 else 'errors'}: the {asked} was not read.", err=True)
             ctx.exit(3)
         except IptexplainError as e:
-            click.echo(f"iptexplain: {e.message}", err=True)
+            click.echo(f"iptexplain: {printable(e.message)}", err=True)
             ctx.exit(2)
         except BrokenPipeError:
             sys.stderr.close()
@@ -72,22 +73,19 @@ def describe(error: ParseError) -> str:
     """``file:line: message``, the line, and a caret under the word."""
     location = error.location
     assert location is not None
-    said = printable(error.text)
+    shown = printable(error.text)
     column = len(printable(error.text[: location.column - 1])) if location.column else -1
     lines = [f"{printable(location.file)}:{location.line}: {printable(error.message)}"]
-    if said:
-        lines.append(f"    {said}")
-    if said and column >= 0:
+    if shown:
+        lines.append(f"    {shown}")
+    if shown and column >= 0:
         lines.append(f"    {' ' * column}^")
     return "\n".join(lines)
 
 
 def printable(text: str) -> str:
     """Text from a dump for a terminal: tabs as spaces, other control characters as escapes."""
-    return "".join(
-        c if c.isprintable() else " " if c == "\t" else c.encode("unicode_escape", "surrogatepass").decode()
-        for c in text
-    )
+    return said(text.replace("\t", " "))
 
 
 @click.group(

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import click
@@ -78,12 +79,10 @@ def read_text(file: str) -> str:
 
 def read_lines(file: str) -> Iterator[str]:
     """The lines of a file, or of standard input for ``-``, as they come: an answer need not wait for the last one."""
-    if file == "-":
-        yield from sys.stdin
-        return
     try:
-        with open(file, encoding="utf-8", errors="surrogateescape") as opened:
-            yield from opened
+        with nullcontext(sys.stdin.buffer) if file == "-" else open(file, "rb") as opened:
+            for line in opened:
+                yield line.decode("utf-8", "surrogateescape")
     except OSError as e:
         raise UsageError(f"{file}: {e.strerror or e}") from None
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from iptexplain.commands._docker import docker_option, read_named
 from iptexplain.commands._io import DUMP, assume_option, dump_argument, output_options, read_lines, show
@@ -13,6 +15,7 @@ from iptexplain.errors import OptionError, UsageError
 from iptexplain.explain.question import Asker, no_port_named
 from iptexplain.explain.situation import ARRIVED, Situation
 from iptexplain.explain.way import trace_facts, trace_json
+from iptexplain.explain.words import listed
 from iptexplain.host.snapshot import Snapshot
 from iptexplain.rules.values import Family
 from iptexplain.walk.flows import Flows
@@ -66,7 +69,9 @@ def _field_options(function: Any) -> Any:
 @click.option(
     "--packets",
     metavar="FILE",
-    help="Trace the packets in FILE instead (JSON, one a line); each answer is a line of JSON.",
+    help="Trace the packets in FILE instead (JSON, one a line, - for standard input); each answer is a line of JSON. A packet "
+    'has src, dst and proto, and the fields that --set lists, such as {"iif": "eth0", "src": "192.0.2.50", "dst": "192.0.2.10", '
+    '"proto": "tcp", "dport": 22}; one without iif is sent by the host itself.',
 )
 @click.option("-6", "--ipv6", is_flag=True, help="Ask the IPv6 rules, where the ends do not say it.")
 @click.option(
@@ -89,6 +94,8 @@ def command(
     The answer comes first: whether the packet arrives, and why. Then come the rules that it meets, and what would
     change the answer. A first packet of a connection is meant, unless options say otherwise.
     """
+    if packets:
+        _check_beside(ctx, dump, packets, output)
     snapshot = read_named(dump, inspected, assumed)
     given = {k: v for k, v in fields.items() if v is not None}
     for other in others:
@@ -111,6 +118,23 @@ def command(
         ctx.exit(1)
 
 
+def _check_beside(ctx: click.Context, dump: str, packets: str, output: str) -> None:
+    """What cannot be said beside --packets, for it would be passed over."""
+
+    def said(*names: str) -> list[str]:
+        options = [p for p in ctx.command.params if p.name in names]
+        return [p.opts[0] for p in options if ctx.get_parameter_source(p.name or "") is ParameterSource.COMMANDLINE]
+
+    if beside := said("source", "target", "others", "ipv6", *FIELDS):
+        raise UsageError(f"--packets reads whole packets: leave out {listed(beside)} and say it in each line of FILE")
+    if output != "json" and said("output"):
+        raise UsageError(f"--packets answers with a line of JSON for each packet: leave out -o {output}")
+    if packets == dump == "-":
+        raise UsageError("DUMP and --packets cannot both be standard input: name a file for one of them")
+    if packets == "-" and sys.stdin.isatty():
+        raise UsageError("--packets is -, but standard input is a terminal: name a file")
+
+
 def _stream(snapshot: Snapshot, file: str) -> set[str]:
     """Print one JSON object for each packet of ``file``, in order; the kinds of outcome that there were."""
     kinds: set[str] = set()
@@ -120,7 +144,7 @@ def _stream(snapshot: Snapshot, file: str) -> set[str]:
         if not line.strip():
             continue
         try:
-            packet = json.loads(line)
+            packet = _loaded(line)
             family: Family = 6 if isinstance(packet, dict) and ":" in str(packet.get("src", "")) else 4
             if family not in flows:
                 situation = Situation(snapshot, family)
@@ -133,9 +157,18 @@ def _stream(snapshot: Snapshot, file: str) -> set[str]:
             kinds.add(way.outcome.kind)
             notes = no_port_named(way) if {packet.get("dport"), packet.get("after")} == {None} else ()
             click.echo(json.dumps(trace_json(situation, way, notes)))
-        except (OptionError, ValueError) as e:
-            raise UsageError(f"{file}:{number}: {e}") from None
+        except OptionError as e:
+            raise UsageError(f"{file}:{number}: {e.message}") from None
+    if not order:
+        raise UsageError(f"{file}: there is no packet in it: write each as a line of JSON")
     return kinds
+
+
+def _loaded(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as e:
+        raise OptionError(f"this is not JSON ({e}): write each packet as one line") from None
 
 
 def _earlier(after: object, order: list[tuple[int, int]]) -> int:
