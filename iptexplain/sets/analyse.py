@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from iptexplain.host.topology import Topology
 from iptexplain.rules.model import Ruleset
 from iptexplain.sets.chains import Chains
-from iptexplain.sets.change import Change, Copy, substituted
+from iptexplain.sets.change import Change, Changes, Copy, substituted
 from iptexplain.sets.conditions import Conditions
 from iptexplain.sets.fields import REWRITTEN, STATUS, Fields
 from iptexplain.sets.kinds import Kinds
@@ -26,10 +26,17 @@ from iptexplain.walk.hooks import CONNTRACK, tables_at
 LIMIT = 5_000_000
 """Nodes that an analysis may use when nobody says otherwise."""
 
-STEADY = frozenset({"iif", "proto", "src", "sport", "icmp_type", "icmp_code", "fragment", "flags"})
-"""The fields that no rule changes before POSTROUTING."""
-
 BEGUN = {"ctorigsrc": "src", "ctorigdst": "dst", "ctorigsrcport": "sport", "ctorigdstport": "dport"}
+
+
+class Sent(NamedTuple):
+    """Packets as they come, or are made. ``alike``: level → number, in which they are all alike."""
+
+    packets: Diagram = YES
+    alike: Changes = ()
+
+
+ANY = Sent()
 
 
 class Analysis:
@@ -53,15 +60,15 @@ class Analysis:
         }
         self.roads = Roads(self.ways, self.kinds, topology)
         self._hooks: dict[tuple[str, bool], Piece] = {}
-        self._whole: dict[tuple[str, Diagram], Diagram] = {}
+        self._whole: dict[tuple[str, Sent], Diagram] = {}
 
     # -- answers
 
-    def ways_of(self, interface: str, among: Diagram = YES) -> Diagram:
+    def ways_of(self, interface: str, among: Sent = ANY) -> Diagram:
         """A map of the packets that come in by ``interface`` ("": that the host makes) to their Ends.
 
-        ``among``: the packets that matter, by fields that stay as they are up to POSTROUTING (STEADY); of others the map
-        says nothing that is true. It is there for speed: what a few packets meet is much less than what all meet.
+        ``among``: the packets that matter; of others the map says nothing that is true. It is there for speed: what a few
+        packets meet is much less than what all meet.
         """
         key = (interface, among)
         if key not in self._whole:
@@ -92,26 +99,39 @@ class Analysis:
     def _go(self, changes: Mapping[int, Change]) -> Piece:
         return self.ways.ending(End(NEXT, tuple(sorted(changes.items()))))
 
-    def _incoming(self, interface: str, among: Diagram) -> Piece:
+    def _incoming(self, interface: str, among: Sent) -> Piece:
         start = self._start(iif=interface, oif="", physout="") | self.roads.port_in(interface)
-        forward = self.ways.narrowed(self.hook("FORWARD"), among)
-        past = self.ways.narrowed(self.hook("POSTROUTING"), among)
+        seen = self._narrowed(self.hook("PREROUTING"), among)
+        inside = self._after(seen, among)
+        forward = self._narrowed(self.hook("FORWARD"), inside)
+        past = self._narrowed(self.hook("POSTROUTING"), self._after(forward, inside))
         way = [
             self.roads.unseen(interface),
             self.roads.kind_of_frame(start),
             self.roads.lost_on_arrival(interface),
-            self.ways.narrowed(self.hook("PREROUTING"), among),
+            seen,
             self.roads.arrival(
                 interface,
-                self._deliver(interface, among),
+                self._deliver(interface, inside),
                 lambda out: self._forward(out, forward, past),
                 lambda bridge, port: self._switch(bridge, port, forward),
             ),
         ]
         return self.ways.path(way)
 
-    def _deliver(self, interface: str, among: Diagram) -> Piece:
-        came_in = self.ways.narrowed(self.hook("INPUT"), among)
+    def _narrowed(self, piece: Piece, among: Sent) -> Piece:
+        """The piece where a packet is one of ``among``; elsewhere anything."""
+        found = self.space.both(among.packets, substituted(self.space, piece.map, among.alike, NO))
+        return Piece(found, piece.open & self.space.reachable(found))
+
+    def _after(self, piece: Piece, among: Sent) -> Sent:
+        """What packets of ``among`` can be once they are past a piece: in fields that it changes, anything."""
+        changed = {level for end in piece.open for level, _ in self.space.values[end].changes} | set(self.roads.one_hop)
+        alike = tuple((level, number) for level, number in among.alike if level not in changed)
+        return Sent(self.space.exists(among.packets, changed), alike)
+
+    def _deliver(self, interface: str, among: Sent) -> Piece:
+        came_in = self._narrowed(self.hook("INPUT"), among)
         return self.ways.chained([came_in, self.ways.ending(End("delivered-local", interface=interface))])
 
     def _forward(self, out: str, forward: Piece, past: Piece) -> Piece:
@@ -128,15 +148,15 @@ class Analysis:
         out, past = self._go(self._fixed(oif=bridge, physout=port)), self._go(self._fixed(iif=""))
         return self.ways.chained([out, forward, past, self.hook("POSTROUTING"), end])
 
-    def _outgoing(self, among: Diagram) -> Piece:
+    def _outgoing(self, among: Sent) -> Piece:
         start = self._start(iif="", physin="", physout="", pkttype="unicast")
-        out = self.roads.way_out()
+        out, made = self.roads.way_out(), self._narrowed(self.hook("OUTPUT"), among)
         way = [
             self._go(start),
             out,
-            self.ways.narrowed(self.hook("OUTPUT"), among),
+            made,
             out,
-            self.ways.narrowed(self.hook("POSTROUTING"), among),
+            self._narrowed(self.hook("POSTROUTING"), self._after(made, among)),
             self.roads.sent(self._come_back),
         ]
         return self.ways.path(way)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from iptexplain.rules.model import Place
 from iptexplain.rules.values import Interval
-from iptexplain.sets.analyse import Analysis
+from iptexplain.sets.analyse import Analysis, Sent
 from iptexplain.sets.boxes import Box, boxes, split
 from iptexplain.sets.change import Change, Changes, Chosen, Shift, substituted
 from iptexplain.sets.space import NO, YES, Diagram
@@ -131,7 +131,7 @@ class Reach:
         found = []
         for interface, sources in question.sources:
             asked = self._asked(interface, sources, question)
-            ways = substituted(self.space, self.analysis.ways_of(interface, asked), fixed, NO)
+            ways = substituted(self.space, self.analysis.ways_of(interface, Sent(asked, fixed)), fixed, NO)
             here = self.space.both(asked, ways)
             here = self.space.turned(here, lambda end: self.space.end(self._end_told(end, question)) if end else NO)
             found.append(self._arriving(here, question))

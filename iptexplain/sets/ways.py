@@ -125,10 +125,6 @@ class Ways:
         found = substituted(self.space, piece.map, changes, self.undecided)
         return Piece(found, piece.open)
 
-    def narrowed(self, piece: Piece, among: Diagram) -> Piece:
-        """The piece where a packet is of the set ``among``; elsewhere anything."""
-        return piece if among == YES else Piece(self.space.both(among, piece.map), piece.open)
-
     def turned(self, found: Diagram, new: Callable[[End], End]) -> Piece:
         """The map with each End replaced by what ``new`` makes of it."""
         made: set[Diagram] = set()
