@@ -6,11 +6,12 @@ remembers of particular connections is not looked at. Every field in the answer 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from iptexplain.host.topology import Topology
+from iptexplain.rules.matches.physdev import SOME_PORT
 from iptexplain.rules.model import Ruleset
 from iptexplain.sets.chains import Chains
 from iptexplain.sets.change import Change, Changes, Copy, substituted
@@ -114,7 +115,7 @@ class Analysis:
                 interface,
                 self._deliver(interface, inside),
                 lambda out: self._forward(out, forward, past),
-                lambda bridge, port: self._switch(bridge, port, forward),
+                self._switches(forward),
             ),
         ]
         return self.ways.path(way)
@@ -142,8 +143,14 @@ class Analysis:
         past = self.ways.changed(past, tuple(self._fixed(oif=out).items()))
         return self.ways.then(self.ways.then(changes, forward), self.ways.then(past, end))
 
+    def _switches(self, forward: Piece) -> Callable[[str, str], Piece]:
+        """From one port of a bridge to another. Where no rule asks for the port, all are alike."""
+        hooks = (forward, self.hook("POSTROUTING"))
+        asked = any(self.space.depends(hook.map, [self.fields.level["physout"]]) for hook in hooks)
+        switch = cache(lambda bridge, port: self._switch(bridge, port, forward))
+        return lambda bridge, port: switch(bridge, port if asked else SOME_PORT)
+
     def _switch(self, bridge: str, port: str, forward: Piece) -> Piece:
-        """From one port of a bridge to another."""
         end = self.ways.ending(End("forwarded", interface=bridge))
         out, past = self._go(self._fixed(oif=bridge, physout=port)), self._go(self._fixed(iif=""))
         return self.ways.chained([out, forward, past, self.hook("POSTROUTING"), end])

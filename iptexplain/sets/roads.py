@@ -128,10 +128,9 @@ class Roads:
 
     def _switched(self, bridge: Bridging, routed: Piece, switch: Switch, ways: Mapping[Any, Diagram]) -> Piece:
         """What is for another machine on the bridge that it came in by is switched; what NAT sends back there as well."""
-        found = routed
         local = self._where("is_local", self.topology.is_local)
-        for port, there in self._near(bridge).items():
-            found = self.ways.choice(self.space.minus(there, local), switch(bridge.name, port), found)
+        near = {port: self.space.minus(there, local) for port, there in self._near(bridge).items()}
+        found = self.ways.cases([(there, switch(bridge.name, port)) for port, there in near.items()], routed)
         kept = self._where(f"kept:{bridge.name}", bridge.keeps)
         again = self.ways.choice(kept, self._sent_back(bridge, switch, ways), routed)
         return self.ways.choice(self.kinds.number(REWRITTEN, 1), again, found)
@@ -144,13 +143,14 @@ class Roads:
             there = self.space.among(self.level["dst"], [(address.number, address.number)])
             ports.setdefault((owner.port, bridge.way_out({"dst": address})), []).append(there)
         listed = self.topology.known_addresses and self.topology.endpoints
-        found = self.lost("neighbour") if listed else switch(bridge.name, SOME_PORT)
+        cases = []
         for (port, out), parts in sorted(ports.items(), key=str):
             same = NO
             if port and not self.topology.ports.get(port, ("", False))[1]:
                 same = self.kinds.value("physin", port)
             piece = self.ways.choice(same, self.lost("other"), switch(bridge.name, out))
-            found = self.ways.choice(self.space.union(parts), piece, found)
+            cases.append((self.space.union(parts), piece))
+        found = self.ways.cases(cases, self.lost("neighbour") if listed else switch(bridge.name, SOME_PORT))
         for (long, _), where in ways.items():
             if self.topology.family == 4 and isinstance(long, Lost) and long.reason != "ttl":
                 found = self.ways.choice(where, self.lost(long.reason), found)

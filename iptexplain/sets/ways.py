@@ -71,9 +71,11 @@ class Ways:
         found = space.fill(space.fill(condition, YES, yes.map), NO, no.map)
         return Piece(found, yes.open | no.open)
 
-    def cases(self, cases: Sequence[tuple[Diagram, Piece]]) -> Piece:
-        """One piece for each of several sets that have no packet in common and together all."""
+    def cases(self, cases: Sequence[tuple[Diagram, Piece]], others: Piece | None = None) -> Piece:
+        """One piece for each of several sets that have no packet in common; ``others``: for all the rest, if there is any."""
         space = self.space
+        if others is not None:
+            cases = [*cases, (space.complement(space.union([where for where, _ in cases])), others)]
         found = space.joined(
             [space.both(where, piece.map) for where, piece in cases], lambda a, b: space.fill(a, NO, b)
         )
