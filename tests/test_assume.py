@@ -67,6 +67,14 @@ def test_sysctls_count_more_than_the_snapshot() -> None:
 
 
 @pytest.mark.parametrize(
+    "assumed", ["rp_filter=2", "net.ipv4.conf.eth0.100.rp_filter=0", "net.ipv4.conf.docker0.route_localnet=1"]
+)
+def test_taken(assumed: str) -> None:
+    asked = ["trace", "-", "--from", "internet", "--to", "host", "--assume", assumed]
+    assert CliRunner().invoke(program, asked, input=RULES).exit_code == 0
+
+
+@pytest.mark.parametrize(
     ("assumed", "said"),
     [
         ("limit", "write NAME=VALUE"),
@@ -75,7 +83,14 @@ def test_sysctls_count_more_than_the_snapshot() -> None:
         ("NFQUEUE=yes", "of NFQUEUE one can assume accept, drop"),
         ("limits=yes", "did you mean limit or hashlimit?"),
         ("recent=yes", "no rule here asks for 'recent'"),
-        ("ip_forward=on", "a sysctl is a number"),
+        ("ip_forward=on", "a sysctl is a number, and of ip_forward one can assume 0, 1"),
+        ("bridge-nf-call-iptables=5", "of bridge-nf-call-iptables one can assume 0, 1"),
+        ("net.ipv6.conf.all.forwarding=2", "of net.ipv6.conf.all.forwarding one can assume 0, 1"),
+        ("route_localnet=-1", "of route_localnet one can assume 0, 1"),
+        ("net.ipv4.conf.eth0.100.rp_filter=3", "of net.ipv4.conf.eth0.100.rp_filter one can assume 0, 1, 2"),
+        ("accept_local=", "of accept_local one can assume 0, 1"),
+        ("net.ipv4.conf.rp_filter=1", "no sysctl is called so"),
+        ("net.ipv6.conf.eth0.forwarding=1", "no sysctl is called so"),
         ("net.ipv4.tcp_syncookies=1", "no sysctl is called so"),
     ],
 )

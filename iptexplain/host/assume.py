@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable
 
 from iptexplain.errors import UsageError
 from iptexplain.host.snapshot import Snapshot
+from iptexplain.host.sysctls import SHORT, largest
 from iptexplain.rules.answer import Answer
 from iptexplain.rules.extension import Extension, Match, Target
 from iptexplain.rules.model import Verdict
-
-SHORT = {
-    "ip_forward": "net.ipv4.ip_forward",
-    "bridge-nf-call-iptables": "net.bridge.bridge-nf-call-iptables",
-    "bridge-nf-call-ip6tables": "net.bridge.bridge-nf-call-ip6tables",
-    "rp_filter": "net.ipv4.conf.all.rp_filter",
-    "route_localnet": "net.ipv4.conf.all.route_localnet",
-    "accept_local": "net.ipv4.conf.all.accept_local",
-}
-"""Short names of sysctls."""
-
-_SYSCTLS = re.compile(
-    "|".join(map(re.escape, SHORT.values()))
-    + r"|net\.ipv4\.conf\.[^/]+\.(?:forwarding|rp_filter|route_localnet|accept_local)|net\.ipv6\.conf\.all\.forwarding"
-)
-"""The sysctls on which a packet's way depends here."""
 
 
 def assume(snapshot: Snapshot, texts: Iterable[str]) -> Snapshot:
@@ -41,8 +25,9 @@ def assume(snapshot: Snapshot, texts: Iterable[str]) -> Snapshot:
         if not equals:
             raise UsageError(f"--assume {text}: write NAME=VALUE, such as limit=within or bridge-nf-call-iptables=0")
         setting = SHORT.get(name, name)
-        if _SYSCTLS.fullmatch(setting):
-            sysctls[setting] = _number(text, value)
+        most = largest(setting)
+        if most is not None:
+            sysctls[setting] = _number(text, value, most)
         else:
             _check_word(snapshot, text, name, value)
             words[name] = value
@@ -51,9 +36,11 @@ def assume(snapshot: Snapshot, texts: Iterable[str]) -> Snapshot:
     return snapshot._replace(facts=facts, assumed={**words, **{k: str(v) for k, v in sysctls.items()}})
 
 
-def _number(text: str, value: str) -> int:
-    if not (value.isascii() and value.isdecimal()):
-        raise UsageError(f"--assume {text}: a sysctl is a number")
+def _number(text: str, value: str, most: int) -> int:
+    allowed = [str(number) for number in range(most + 1)]
+    if value not in allowed:
+        name = text.partition("=")[0]
+        raise UsageError(f"--assume {text}: a sysctl is a number, and of {name} one can assume {', '.join(allowed)}")
     return int(value)
 
 

@@ -11,6 +11,7 @@ from iptexplain.host.backends import HERE, TABLES, Space, foreign_tables, saved
 from iptexplain.host.engine import Records, docker_records
 from iptexplain.host.programs import Unread, has_module, listed, output
 from iptexplain.host.snapshot import KEYS, SCHEMA
+from iptexplain.host.sysctls import BRIDGE_CALL, FORWARDING, OF_INTERFACES
 from iptexplain.rules.answer import Backend
 from iptexplain.rules.model import BASE_CHAINS
 from iptexplain.rules.values import Family
@@ -38,11 +39,8 @@ NO_TABLE = (
     + "COMMIT\n"
 )
 USES_SETS = re.compile(r" -m set | -j SET ")
-BRIDGE_CALLS = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables")
 OF_PORTS = ("ifindex", "ifname", "master", "state", "hairpin", "isolated")
 """What is kept of a bridge's port; of the rest, no packet's way depends on it."""
-
-OF_INTERFACES = ("accept_local", "forwarding", "route_localnet", "rp_filter")
 
 
 class Missing(NamedTuple):
@@ -159,9 +157,9 @@ def sysctls(ports: Container[str], net: Path = Path("/proc/sys/net")) -> dict[st
     Without br_netfilter the settings of bridges are not there, and bridged packets meet no rule, as if these were 0.
     """
     interfaces = sorted(path.name for path in (net / "ipv4/conf").glob("*") if path.name not in ports)
-    files = ["ipv4/ip_forward", "ipv6/conf/all/forwarding"]
+    files = [_file(name) for name in FORWARDING.values()]
     files += [f"ipv4/conf/{name}/{setting}" for name in interfaces if name != "default" for setting in OF_INTERFACES]
-    found = {f"bridge/{name}": 0 for name in BRIDGE_CALLS}
+    found = {_file(name): 0 for name in BRIDGE_CALL.values()}
     for file in (*files, *found):
         try:
             found[file] = int((net / file).read_text())
@@ -170,9 +168,14 @@ def sysctls(ports: Container[str], net: Path = Path("/proc/sys/net")) -> dict[st
         except (OSError, ValueError) as e:
             raise Unread(f"{net / file}: {e}") from None
     for name in interfaces:
-        if found.get(f"ipv4/conf/{name}/forwarding") == found.get("ipv4/ip_forward"):
+        if found.get(f"ipv4/conf/{name}/forwarding") == found.get(_file(FORWARDING[4])):
             found.pop(f"ipv4/conf/{name}/forwarding", None)
     return {f"net.{file.replace('/', '.')}": value for file, value in sorted(found.items())}
+
+
+def _file(name: str) -> str:
+    """The file of a setting that is not of one interface, whose name may have dots."""
+    return name.removeprefix("net.").replace(".", "/")
 
 
 def listeners() -> list[str]:

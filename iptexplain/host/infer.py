@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from iptexplain.host.snapshot import Snapshot
+from iptexplain.host.sysctls import BRIDGE_CALL, FORWARDING, of_interface
 from iptexplain.host.topology import Assumption, Endpoint, HostAddress, Route, Topology, from_facts
 from iptexplain.rules.addresses import BITS, Address, Network, to_network
 from iptexplain.rules.model import Rule, Ruleset
@@ -40,11 +41,11 @@ def topology_of(snapshot: Snapshot, ruleset: Ruleset) -> Topology:
         _infer_routes(topology, ruleset)
     if ruleset.family == 4:
         _infer_route_localnet(topology, ruleset)
-    for setting, assumed in (("ip_forward", 1), ("bridge_nf_call", 1)):
-        name = _sysctl(setting, ruleset.family)
+    for setting, names in (("ip_forward", FORWARDING), ("bridge_nf_call", BRIDGE_CALL)):
+        name = names[ruleset.family]
         if name not in topology.sysctls:
-            topology.sysctls[name] = assumed
-            topology.assumptions.append(Assumption(setting, {"name": name, "value": assumed}))
+            topology.sysctls[name] = 1
+            topology.assumptions.append(Assumption(setting, {"name": name, "value": 1}))
     return topology
 
 
@@ -64,16 +65,10 @@ def _infer_route_localnet(topology: Topology, ruleset: Ruleset) -> None:
         o, types = rule.parameters.get("o"), [m.value("src_type") for m in rule.matches if m.name == "addrtype"]
         alone = len(rule.parameters.settings) == len(rule.matches) == 1
         if o and not o.inverted and types and alone and rule.target is not None and rule.target.name == "MASQUERADE":
-            name = f"net.ipv4.conf.{o.value}.route_localnet"
+            name = of_interface(o.value, "route_localnet")
             if name not in topology.sysctls:
                 topology.sysctls[name] = 1
                 topology.assumptions.append(Assumption("route_localnet", {"name": name, "bridge": o.value}, rule.line))
-
-
-def _sysctl(setting: str, family: Family) -> str:
-    if setting == "ip_forward":
-        return "net.ipv4.ip_forward" if family == 4 else "net.ipv6.conf.all.forwarding"
-    return f"net.bridge.bridge-nf-call-ip{'' if family == 4 else '6'}tables"
 
 
 def _rules(ruleset: Ruleset) -> Iterator[Rule]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from iptexplain.host.ipsets import IpSets
+from iptexplain.host.sysctls import FORWARDING
 from iptexplain.rules.addresses import BITS, Address, Network, to_address, to_network
 from iptexplain.rules.values import Family
 
@@ -78,7 +79,7 @@ class Topology:
 
     def _is_anycast(self, address: Address) -> bool:
         """The first address of a subnet is that of all of its routers, when IPv6 is forwarded (addrconf_join_anycast)."""
-        if self.family == 4 or not self.sysctl("net.ipv6.conf.all.forwarding", 1):
+        if self.family == 4 or not self.sysctl(FORWARDING[6], 1):
             return False
         return any(a.network.number == address.number and (a.network.prefix or 0) < 127 for a in self.addresses)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from iptexplain.host.sysctls import BRIDGE_CALL
 from iptexplain.host.topology import Endpoint, Topology
 from iptexplain.rules.addresses import Address
 from iptexplain.rules.matches.physdev import SOME_PORT
@@ -18,9 +19,8 @@ class Bridging:
 
     def __init__(self, topology: Topology, name: str) -> None:
         self.topology, self.name = topology, name
-        call = "net.bridge.bridge-nf-call-ip" + ("" if topology.family == 4 else "6") + "tables"
         self.is_bridge = name in topology.bridges
-        self.filtered = self.is_bridge and bool(topology.sysctl(call, 1))
+        self.filtered = self.is_bridge and bool(topology.sysctl(BRIDGE_CALL[topology.family], 1))
         """Whether its packets are shown to iptables while they are switched."""
 
     def switches(self, fields: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from iptexplain.host.sysctls import FORWARDING, of_interface
 from iptexplain.host.topology import Topology, is_link_local
 from iptexplain.rules.addresses import Address
 
@@ -110,7 +111,7 @@ def refused(topology: Topology, source: Address, interface: str) -> str | None:
 
 def setting(topology: Topology, name: str, interface: str) -> int:
     """A per-interface sysctl: the larger of its own and that of all interfaces."""
-    return max(topology.sysctl(f"net.ipv4.conf.{scope}.{name}", 0) for scope in ("all", interface))
+    return max(topology.sysctl(of_interface(scope, name), 0) for scope in ("all", interface))
 
 
 def lost_on_arrival(topology: Topology, source: Address, target: Address, interface: str) -> bool:
@@ -131,10 +132,10 @@ def hears_itself(topology: Topology, target: Address) -> bool:
 
 def forwards(topology: Topology, interface: str) -> bool:
     """Whether packets that come in by ``interface`` are forwarded; IPv4 has a switch for each interface, IPv6 one for all."""
+    everywhere = topology.sysctl(FORWARDING[topology.family], 1)
     if topology.family == 6:
-        return bool(topology.sysctl("net.ipv6.conf.all.forwarding", 1))
-    everywhere = topology.sysctl("net.ipv4.ip_forward", 1)
-    return bool(topology.sysctl(f"net.ipv4.conf.{interface}.forwarding", everywhere))
+        return bool(everywhere)
+    return bool(topology.sysctl(of_interface(interface, "forwarding"), everywhere))
 
 
 def way_back(topology: Topology, source: Address, interface: str, loose: bool, accept_local: bool) -> bool:
