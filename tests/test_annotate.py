@@ -261,10 +261,18 @@ def test_lines_that_were_passed_over_are_named(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("arguments", [[], ["-"], ["-", "--rules", "-"], ["/nowhere/log", "--rules", "x"]])
-def test_wrong_use(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "LOG and --rules cannot both be standard input"),
+        (["-"], "LOG and --rules cannot both be standard input"),
+        (["-", "--rules", "-"], "LOG and --rules cannot both be standard input"),
+        (["/nowhere/log", "--rules", "x"], "/nowhere/log: No such file"),
+    ],
+)
+def test_wrong_use(arguments: list[str], said: str) -> None:
     result = annotate(*arguments, input="")
-    assert result.exit_code == 2 and result.stderr.startswith("iptexplain: ")
+    assert result.exit_code == 2 and result.stderr.startswith(f"iptexplain: {said}")
 
 
 def test_families() -> None:
@@ -274,6 +282,7 @@ def test_families() -> None:
     dump6 = (FIXTURES / "ipv6-legacy" / "rules.v6").read_text()
     both = json.loads(shown(four + six, dump4 + dump6, "-o", "json"))
     assert [p["family"] for p in both["packets"]] == [4] * 7 + [6] * 17
+    assert {p["packet"]["proto"] for p in both["packets"]} == {"tcp", "udp", "icmpv6"}
     assert (both["misfits"], both["missing"]) == ([], [])
     one = shown(four + six, dump4)
     assert "packets of IPv6, and the dump no rules of it (ip6tables-save prints them)" in one

@@ -50,11 +50,7 @@ class Program(click.Group):
         try:
             return super().invoke(ctx)
         except DumpError as e:
-            for error in e.errors:
-                click.echo(describe(error), err=True)
-            many = len(e.errors)
-            asked = "rule" if ctx.invoked_subcommand == "rule" else "dump"
-            click.echo(f"{many} {'error' if many == 1 else 'errors'}: the {asked} was not read.", err=True)
+            show_errors(e, "the rule" if ctx.invoked_subcommand == "rule" else "the dump")
             ctx.exit(3)
         except IptexplainError as e:
             click.echo(f"iptexplain: {printable(e.message)}", err=True)
@@ -67,6 +63,14 @@ class Program(click.Group):
             ctx.exit(2)
         except KeyboardInterrupt:
             ctx.exit(130)
+
+
+def show_errors(found: DumpError, what: str) -> None:
+    """All errors of a file, in the order of its lines, and that ``what`` was not read."""
+    for error in found.errors:
+        click.echo(describe(error), err=True)
+    many = len(found.errors)
+    click.echo(f"{many} {'error' if many == 1 else 'errors'}: {what} was not read.", err=True)
 
 
 def describe(error: ParseError) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
@@ -92,9 +92,14 @@ def read(file: str, assumed: tuple[str, ...] = ()) -> Snapshot:
     snapshot = read_snapshot(read_text(file), file)
     for dump in snapshot.dumps:
         if dump.ignored:
-            numbers = ", ".join(map(str, dump.ignored[:10])) + (" …" if len(dump.ignored) > 10 else "")
-            click.echo(f"note: {dump.file}: not iptables-save, passed over: line {numbers}", err=True)
+            passed_over(dump.file, "not iptables-save", dump.ignored)
     return assume(snapshot, assumed) if assumed else snapshot
+
+
+def passed_over(file: str, what: str, lines: Sequence[int]) -> None:
+    """Say which lines of a file were not read, and ``what`` they are."""
+    numbers = ", ".join(map(str, lines[:10])) + (" …" if len(lines) > 10 else "")
+    click.echo(f"note: {file}: {what}, passed over: line {numbers}", err=True)
 
 
 def show_json(answer: dict[str, Any]) -> None:

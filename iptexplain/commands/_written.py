@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import click
 
-from iptexplain.commands import describe
+from iptexplain.commands import show_errors
 from iptexplain.commands._io import read_text
 from iptexplain.errors import DumpError, ParseError
 
@@ -22,8 +22,5 @@ def read_written(file: str, kind: str) -> str:
 
 def refuse(errors: Sequence[ParseError], kind: str) -> NoReturn:
     """Say everything that is wrong with a file, each with its line, and exit with status 2."""
-    for error in DumpError(errors).errors:
-        click.echo(describe(error), err=True)
-    many = len(errors)
-    click.echo(f"{many} {'error' if many == 1 else 'errors'}: {kind} was not read.", err=True)
+    show_errors(DumpError(errors), kind)
     raise click.exceptions.Exit(2)

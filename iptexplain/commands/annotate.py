@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from iptexplain.commands._io import DUMP, output_options, read, read_text, show, show_json
+from iptexplain.commands._io import DUMP, output_options, passed_over, read, read_text, show, show_json
 from iptexplain.errors import UsageError
 from iptexplain.explain.annotate import annotation, annotation_json
 from iptexplain.walk.kernel_log import read_log
@@ -24,7 +24,11 @@ NFT_MONITOR = re.compile(r"^trace id [0-9a-f]+ ", re.MULTILINE)
 @click.command("annotate", epilog=DUMP)
 @click.argument("log", required=False, default="-", metavar="[LOG]")
 @click.option(
-    "--rules", "dump", default="-", metavar="DUMP", help="The rules that were in force when the log was recorded."
+    "--rules",
+    "dump",
+    default="-",
+    metavar="DUMP",
+    help="The rules that were in force when the log was recorded; standard input without it.",
 )
 @output_options
 def command(log: str, dump: str, output: str, color: str) -> None:
@@ -37,10 +41,13 @@ def command(log: str, dump: str, output: str, color: str) -> None:
     For each packet the answer says how it ended and by which rule, and then, step by step, which line of the DUMP
     each line of the log is about, and what that rule says. Where log and DUMP do not fit each other, it says so.
     """
-    if log == "-" and (dump == "-" or sys.stdin.isatty()):
+    if log == dump == "-":
         raise UsageError(
-            "no LOG was named: 'iptexplain annotate LOG --rules DUMP', or - for one of both as standard input"
+            "LOG and --rules cannot both be standard input: name a file for one of them, as in "
+            "'iptexplain annotate LOG --rules DUMP'"
         )
+    if log == "-" and sys.stdin.isatty():
+        raise UsageError("no LOG was named and standard input is a terminal: 'iptexplain annotate LOG --rules DUMP'")
     text = read_text(log)
     events, ignored = read_log(text)
     packets = recorded(events)
@@ -48,8 +55,7 @@ def command(log: str, dump: str, output: str, color: str) -> None:
         hint = " (this is what 'nft monitor trace' prints)" if NFT_MONITOR.search(text) else ""
         raise UsageError(NO_TRACE.format(file=log) + hint)
     if ignored:
-        numbers = ", ".join(map(str, ignored[:10])) + (" …" if len(ignored) > 10 else "")
-        click.echo(f"note: {log}: no TRACE line, passed over: line {numbers}", err=True)
+        passed_over(log, "no TRACE line", ignored)
     found = annotation(packets, read(dump))
     if output == "json":
         show_json(annotation_json(found))

@@ -7,11 +7,10 @@ import click
 from iptexplain.commands._docker import docker_option, read_named
 from iptexplain.commands._io import DUMP, assume_option, dump_argument, output_options, show, show_json
 from iptexplain.errors import OptionError, UsageError
+from iptexplain.explain.question import family_of
 from iptexplain.explain.reach import Asked
 from iptexplain.explain.situation import Situation
-from iptexplain.host.endpoints import split_port
 from iptexplain.rules.parameters import Protocol
-from iptexplain.rules.values import Family
 
 
 @click.command("reach", epilog=DUMP)
@@ -48,9 +47,8 @@ def command(
     except OptionError as e:
         raise UsageError(f"-p {proto}: {e.message}") from None
     snapshot = read_named(dump, inspected, assumed)
-    is_six = ipv6 or any(split_port(end)[0].count(":") > 1 for end in (source, target) if end)
-    family: Family = 6 if is_six or 4 not in snapshot.families else 4
-    asked = Asked(Situation(snapshot, family), source, target, wanted)
+    situation = Situation(snapshot, family_of(snapshot, (source, target), ipv6))
+    asked = Asked(situation, source, target, wanted)
     if output == "json":
         show_json(asked.json())
     else:

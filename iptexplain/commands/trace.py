@@ -17,10 +17,10 @@ from iptexplain.explain.situation import ARRIVED, Situation
 from iptexplain.explain.way import trace_facts, trace_json
 from iptexplain.explain.words import listed
 from iptexplain.host.snapshot import Snapshot
+from iptexplain.rules.matches.conntrack import STATES
 from iptexplain.rules.values import Family
-from iptexplain.walk.flows import Flows
+from iptexplain.walk.flows import Flows, earlier
 
-STATES = ("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
 FIELDS = {
     "iif": ("-i", "INTERFACE", "Interface that it comes in by, if not the one that leads to its source."),
     "src": ("-s", "ADDRESS", "Source address, instead of --from or to replace the address that --from stands for."),
@@ -138,8 +138,8 @@ def _check_beside(ctx: click.Context, dump: str, packets: str, output: str) -> N
 def _stream(snapshot: Snapshot, file: str) -> set[str]:
     """Print one JSON object for each packet of ``file``, in order; the kinds of outcome that there were."""
     kinds: set[str] = set()
-    flows: dict[int, tuple[Situation, Flows]] = {}
-    order: list[tuple[int, int]] = []
+    flows: dict[Family, tuple[Situation, Flows]] = {}
+    order: list[tuple[Family, int]] = []
     for number, line in enumerate(read_lines(file), 1):
         if not line.strip():
             continue
@@ -151,7 +151,7 @@ def _stream(snapshot: Snapshot, file: str) -> set[str]:
                 flows[family] = (situation, Flows(situation.ruleset, situation.topology))
             situation, walker = flows[family]
             if isinstance(packet, dict) and packet.get("after") is not None:
-                packet["after"] = _earlier(packet["after"], order)
+                packet["after"] = _number(packet["after"], order, family)
             order.append((family, len(walker.sent)))
             way = walker.trace(packet)
             kinds.add(way.outcome.kind)
@@ -171,8 +171,9 @@ def _loaded(line: str) -> Any:
         raise OptionError(f"this is not JSON ({e}): write each packet as one line") from None
 
 
-def _earlier(after: object, order: list[tuple[int, int]]) -> int:
+def _number(after: object, order: list[tuple[Family, int]], family: Family) -> int:
     """The number of an earlier packet among those of its own family."""
-    if not isinstance(after, int) or not 0 <= after < len(order):
-        raise OptionError(f"after: there is no earlier packet {after}; {len(order)} stand before this one")
-    return order[after][1]
+    of, number = earlier(after, order)
+    if of != family:
+        raise OptionError(f"after: packet {after} is one of IPv{of}, this one of IPv{family}")
+    return number

@@ -11,6 +11,7 @@ from iptexplain.explain.chains import purpose
 from iptexplain.explain.locate import Located, Locator, Misfit, Shift
 from iptexplain.explain.networks import place_json
 from iptexplain.explain.situation import Situation
+from iptexplain.explain.values import fields_json
 from iptexplain.explain.words import action, conditions, said
 from iptexplain.host.snapshot import Snapshot
 from iptexplain.rules.answer import Backend
@@ -227,7 +228,7 @@ def _packet_json(one: Annotated) -> dict[str, Any]:
     return {
         "number": one.number,
         "family": one.packet.family,
-        "packet": _plain(one.first),
+        "packet": fields_json(one.first),
         "nat": one.nat or None,
         "kin": one.kin._asdict() if one.kin else None,
         "steps": [_step_json(line) for line in one.steps],
@@ -235,7 +236,7 @@ def _packet_json(one: Annotated) -> dict[str, Any]:
             "kind": one.kind,
             "by": place_json(one.by),
             "iface": one.last.get("oif") or None,
-            "tuple": _plain({k: one.last[k] for k in ("proto", *ENDS) if k in one.last}),
+            "tuple": fields_json(one.last, ("proto", *ENDS)),
         },
     }
 
@@ -249,7 +250,7 @@ def _step_json(line: Line) -> dict[str, Any]:
         "chain": said(event.chain),
         "rule": place.rule if place else at.kind,
         "action": said(at.action),
-        **({"to": _plain(line.to)} if line.to else {}),
+        **({"to": fields_json(line.to)} if line.to else {}),
         "line": place.line if place and place.line else None,
         "text": said(line.texts[0]),
         "says": f"{line.conditions}: {line.action}" if at.rule else "",
@@ -259,16 +260,4 @@ def _step_json(line: Line) -> dict[str, Any]:
 
 
 def _misfit_json(misfit: Misfit) -> dict[str, Any]:
-    return {"name": misfit.name, "log": misfit.line, **_plain(misfit.values)}
-
-
-def _plain(fields: dict[str, Any]) -> dict[str, Any]:
-    return {k: _plain_value(v) for k, v in fields.items()}
-
-
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, Place):
-        return place_json(value)
-    if isinstance(value, frozenset):
-        return ",".join(sorted(value))
-    return value if isinstance(value, int) else said(str(value))
+    return {"name": misfit.name, "log": misfit.line, **fields_json(misfit.values)}

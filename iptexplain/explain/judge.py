@@ -9,12 +9,11 @@ from iptexplain.explain.expectations import Expectation
 from iptexplain.explain.networks import place_json
 from iptexplain.explain.nodes import Written
 from iptexplain.explain.question import Answered, Asker
-from iptexplain.explain.situation import Situation, decider, is_strange, verdict
+from iptexplain.explain.situation import decider, is_strange, verdict
 from iptexplain.explain.way import trace_facts, trace_json
 from iptexplain.explain.words import environment
 from iptexplain.rules.model import Place
 from iptexplain.walk.outcome import Trace
-from iptexplain.walk.table import is_idle
 
 
 class Result(NamedTuple):
@@ -31,7 +30,7 @@ class Result(NamedTuple):
     @property
     def decided(self) -> Place | str | None:
         """The rule or policy that decided, or the kernel's reason; None where none of them had to, or nobody can tell which."""
-        return _decided(self.answered.situation, self.answered.way)
+        return _decided(self.answered.way)
 
     @property
     def answer_verdict(self) -> str | None:
@@ -42,7 +41,7 @@ class Result(NamedTuple):
 
     @property
     def answer_decided(self) -> Place | str | None:
-        return _decided(self.answered.situation, self.answer) if self.answer else None
+        return _decided(self.answer) if self.answer else None
 
     @property
     def problem(self) -> str | None:
@@ -55,7 +54,7 @@ class Result(NamedTuple):
             return "unknown"
         if self.verdict != expected.verdict:
             return "verdict"
-        if expected.by and not _is_settled(self.answered.situation, self.answered.way):
+        if expected.by and not _is_settled(self.answered.way):
             return "by-unknown"
         if expected.by and expected.by not in _names(self.decided):
             return "by"
@@ -106,8 +105,8 @@ def _wrong_ends(asker: Asker, expected: Expectation) -> dict[str, str]:
     return found
 
 
-def _decided(situation: Situation, way: Trace) -> Place | str | None:
-    if not _is_settled(situation, way):
+def _decided(way: Trace) -> Place | str | None:
+    if not _is_settled(way):
         return None
     by = way.outcome.by
     return by if isinstance(by, str) else decider(way)
@@ -123,15 +122,9 @@ def _names(decided: Place | str | None) -> set[str]:
     return {chain, rule, f"{decided.table}/{chain}", f"{decided.table}/{rule}", f"line {decided.line}"}
 
 
-def _is_settled(situation: Situation, way: Trace) -> bool:
+def _is_settled(way: Trace) -> bool:
     """Whether the same rule decides whatever the answer is to the questions that nobody can answer."""
-    return not way.bounded and all(_is_idle(situation, u.place) for u in way.unknowns)
-
-
-def _is_idle(situation: Situation, place: Place) -> bool:
-    chain = situation.ruleset.chain(place.table, place.chain)
-    assert chain is not None and isinstance(place.rule, int)
-    return is_idle(chain.rules[place.rule - 1])
+    return not way.bounded and all(unknown.idle for unknown in way.unknowns)
 
 
 def result_json(result: Result) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from iptexplain.errors import OptionError, UsageError
@@ -45,7 +45,7 @@ class Asker:
         """
         if not (source or "src" in given) or not (target or "dst" in given):
             raise UsageError("say who sends and who is to get it: --from END --to END (or -s and -d with -i)")
-        situation = self.situation(self._family(source, target, given, ipv6))
+        situation = self.situation(family_of(self.snapshot, (source, target, given.get("src"), given.get("dst")), ipv6))
         try:
             typed = read_fields(given)
         except OptionError as e:
@@ -64,11 +64,13 @@ class Asker:
         unnamed = no_port_named(way) if finish.port is None else ()
         return Answered(situation, way, (*start.assumptions, *behind, *finish.assumptions, *unnamed))
 
-    def _family(self, source: str | None, target: str | None, given: Mapping[str, str], ipv6: bool) -> Family:
-        texts = [split_port(t)[0] for t in (source, target) if t] + [given.get("src", ""), given.get("dst", "")]
-        if ipv6 or any(t.count(":") > 1 for t in texts):
-            return 6
-        return 4 if 4 in self.snapshot.families else 6
+
+def family_of(snapshot: Snapshot, ends: Iterable[str | None], ipv6: bool) -> Family:
+    """The family whose rules a question is about: that of its ends' addresses; names have both, then IPv4 where there are rules."""
+    texts = [split_port(end)[0] for end in ends if end]
+    if ipv6 or any(text.count(":") > 1 for text in texts):
+        return 6
+    return 4 if 4 in snapshot.families else 6
 
 
 def no_port_named(way: Trace) -> tuple[Assumption, ...]:

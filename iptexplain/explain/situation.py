@@ -77,8 +77,12 @@ class Situation:
 
     def end(self, text: str) -> End:
         """One end of a flow by its name (host/endpoints.py)."""
-        bridges = {n.name: n.bridge for n in self.docker.networks if n.name}
-        return resolve(text, self.topology, bridges)
+        return resolve(text, self.topology, self.bridges)
+
+    @cached_property
+    def bridges(self) -> dict[str, str]:
+        """The name of a network in Docker → its bridge."""
+        return {n.name: n.bridge for n in self.docker.networks if n.name}
 
     def name_of(self, address: Address | str) -> str | None:
         """The container (or host) that has an address, by the name that the snapshot gives it."""

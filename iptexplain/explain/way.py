@@ -10,16 +10,17 @@ from iptexplain.explain.programs import written_by
 from iptexplain.explain.proxy import Proxied, proxied
 from iptexplain.explain.remedy import remedy
 from iptexplain.explain.situation import ARRIVED, Situation, decider, is_strange
+from iptexplain.explain.values import fields_json
 from iptexplain.explain.words import action, conditions, environment, said
 from iptexplain.host.assume import words_for
 from iptexplain.host.infer import EXAMPLE_HOST
+from iptexplain.host.snapshot import SCHEMA
 from iptexplain.host.topology import Assumption
 from iptexplain.rules.extension import Match
 from iptexplain.rules.model import Place
 from iptexplain.rules.nat import NatTarget
 from iptexplain.walk.decide import BRANCH_LIMIT, Unknown
 from iptexplain.walk.outcome import Outcome, Trace
-from iptexplain.walk.packet import OneOf
 
 SHOWN = ("src", "dst", "sport", "dport")
 
@@ -78,9 +79,9 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
         "was": {k: fields.get(k) for k in SHOWN},
         "proto": fields["proto"],
         "outcome": way.outcome,
-        "decides": decider(way),
+        "decides": decided,
         "reason": reason(situation, way),
-        "purpose": _purpose(situation, way),
+        "purpose": _purpose(situation, decided),
         "asks_user": any(s.action == "jump:DOCKER-USER" for s in way.steps),
         "answer": answer,
         "strange": answer is not None and is_strange(way, answer),
@@ -141,8 +142,7 @@ def _network_of(situation: Situation, address: Any) -> str | None:
     return network.name if network and network.name else endpoint.interface
 
 
-def _purpose(situation: Situation, way: Trace) -> str:
-    place = decider(way)
+def _purpose(situation: Situation, place: Place | None) -> str:
     found = situation.docker.roles.by_place.get(place) if place else None
     return purpose(found) if found else ""
 
@@ -197,11 +197,11 @@ def why(facts: dict[str, Any]) -> str:
 
 
 def trace_json(situation: Situation, way: Trace, notes: tuple[Assumption, ...] = ()) -> dict[str, Any]:
-    """One trace as design section 6 has it."""
+    """One trace as ``trace -o json`` prints it: the packet, its steps and how it ended, and what becomes of its answer."""
     facts = trace_facts(situation, way, notes)
     return {
-        "schema": 1,
-        "packet": {k: _plain(v) for k, v in way.packet.fields.items()},
+        "schema": SCHEMA,
+        "packet": fields_json(way.packet.fields),
         "iif": way.packet.fields.get("iif") or None,
         "ctstate": way.state,
         "ctdir": "reply" if way.reply else "original",
@@ -222,7 +222,7 @@ def _steps_json(situation: Situation, way: Trace) -> list[dict[str, Any]]:
             "chain": said(s.place.chain),
             "rule": s.place.rule,
             "action": said(s.action),
-            **({"to": {k: _plain(v) for k, v in s.to.items()}} if s.to else {}),
+            **({"to": fields_json(s.to)} if s.to else {}),
             "line": s.place.line,
             "text": said(situation.text(s.place)),
             "says": f"{conditions(s.rule)}: {action(s.rule.target)}" if s.rule else f"policy {s.action}",
@@ -245,7 +245,7 @@ def _reply_json(situation: Situation, told: Trace) -> dict[str, Any]:
     names = ("proto", *SHOWN, "icmp_type", "icmp_code")
     return {
         "type": "tcp-reset" if fields["proto"] == "tcp" else "icmp-error",
-        **{k: _plain(fields[k]) for k in names if k in fields},
+        **fields_json(fields, names),
         "steps": _steps_json(situation, told),
         "outcome": outcome_json(told.outcome),
     }
@@ -257,20 +257,10 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "kind": outcome.kind,
         "by": place_json(outcome.by),
         "iface": outcome.interface,
-        "tuple": {k: _plain(fields[k]) for k in ("proto", *SHOWN) if fields.get(k) is not None},
+        "tuple": fields_json(fields, ("proto", *SHOWN)),
     }
     if outcome.kind == "rejected":
         found["with"] = outcome.answer
     if outcome.branches:
         found["branches"] = [outcome_json(b) for b in outcome.branches]
     return found
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, OneOf):
-        return {"first": _plain(value.first), "last": _plain(value.last)}
-    if value == "ipv6-icmp":
-        return "icmpv6"
-    if isinstance(value, frozenset):
-        return ",".join(sorted(map(str, value)))
-    return value if isinstance(value, int | None) and not isinstance(value, tuple) else str(value)

@@ -71,7 +71,7 @@ class Topology:
         """Whether the snapshot lists the host's addresses: then an address that is not among them is not the host's."""
 
     def is_local(self, address: Address) -> bool:
-        return self._is_loopback(address) or self.has(address) or self._is_anycast(address)
+        return self.is_loopback(address) or self.has(address) or self._is_anycast(address)
 
     def has(self, address: Address, interface: str | None = None) -> bool:
         """Whether it is one of the host's addresses (on ``interface``), and not merely local."""
@@ -83,7 +83,8 @@ class Topology:
             return False
         return any(a.network.number == address.number and (a.network.prefix or 0) < 127 for a in self.addresses)
 
-    def _is_loopback(self, address: Address) -> bool:
+    def is_loopback(self, address: Address) -> bool:
+        """Whether it is of every host alone: 127.0.0.0/8, ::1."""
         return address.number >> 24 == 127 if self.family == 4 else address.number == 1
 
     def address_type(self, address: Address) -> str:
@@ -99,6 +100,11 @@ class Topology:
         route = self.route(address)
         return route.kind.upper() if route else "UNICAST"
 
+    def frame_kind(self, address: Address) -> str:
+        """What a frame with a packet to this address is called (pkttype)."""
+        kind = self.address_type(address).lower()
+        return kind if kind in ("broadcast", "multicast") else "unicast"
+
     def type_at(self, address: Address, interface: str) -> str | None:
         """The type when only the addresses of one interface count (inet_dev_addr_type, match_lookup_rt6); None: nobody listed
         them."""
@@ -109,7 +115,7 @@ class Topology:
         if address.number >> 28 == 14:
             return "MULTICAST"
         mine = [a for a in self.addresses if a.interface == interface]
-        if any(a.address == address for a in mine) or (interface == "lo" and self._is_loopback(address)):
+        if any(a.address == address for a in mine) or (interface == "lo" and self.is_loopback(address)):
             return "LOCAL"
         whole = address.number in (0, 0xFFFFFFFF)
         return "BROADCAST" if whole or any(self._is_broadcast(address, a.network) for a in mine) else "UNICAST"
@@ -125,7 +131,7 @@ class Topology:
         return self.is_local(address)
 
     def _is_strict(self, address: Address) -> bool:
-        return self.family == 6 and (self._is_loopback(address) or is_link_local(address))
+        return self.family == 6 and (self.is_loopback(address) or is_link_local(address))
 
     def route(self, address: Address, interface: str = "") -> Route | None:
         """The route that the kernel takes: the longest prefix, then the smallest metric.
@@ -160,7 +166,7 @@ class Topology:
         if self.family == 6 and self.is_local(address):
             return address
         near = is_link_local(address)
-        usable = [a for a in self.addresses if not self._is_loopback(a.address) and is_link_local(a.address) == near]
+        usable = [a for a in self.addresses if not self.is_loopback(a.address) and is_link_local(a.address) == near]
         mine = [a for a in usable if a.interface == interface]
         if self.family == 6:
             best = max(mine or usable, key=lambda a: _common(a, address), default=None)

@@ -54,14 +54,10 @@ class Roads:
         """The changes, and the kind of frame that the destination goes with."""
         level, field = self.level["pkttype"], self.kinds.fields.all[self.level["pkttype"]]
         cases = []
-        for part, kind in self.kinds.by_address("pkttype", "dst", self._kind_of_frame):
+        for part, kind in self.kinds.by_address("pkttype", "dst", self.topology.frame_kind):
             new = tuple(sorted({**changes, level: field.number(kind)}.items()))
             cases.append((part, self.ways.ending(End(NEXT, new))))
         return self.ways.cases(cases)
-
-    def _kind_of_frame(self, address: Address) -> str:
-        kind = self.topology.address_type(address).lower()
-        return kind if kind in ("broadcast", "multicast") else "unicast"
 
     def lost_on_arrival(self, interface: str) -> Piece:
         if self.topology.family == 4 or Bridging(self.topology, interface).filtered:
@@ -178,7 +174,7 @@ class Roads:
         def fate(address: Address) -> tuple[str, str | None]:
             out = self._way_out(address)
             stays = out == "lo" or hears_itself(self.topology, address)
-            return "" if isinstance(out, Lost) else out, self.topology.address_type(address).lower() if stays else None
+            return "" if isinstance(out, Lost) else out, self.topology.frame_kind(address) if stays else None
 
         cases = []
         for part, (out, kind) in self.kinds.by_address("sent", "dst", fate):

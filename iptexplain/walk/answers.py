@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from iptexplain.host.topology import Topology, is_link_local
 from iptexplain.rules.addresses import Address
-from iptexplain.rules.targets.reject import ICMP_ERRORS
+from iptexplain.rules.targets.reject import ICMP_ERRORS, MANY
 from iptexplain.walk.conntrack import Connection, tuple_of
 from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import Packet
@@ -91,7 +91,7 @@ def _error(way: Trace, passage: Passage) -> tuple[int, int] | None:
     rewritten = seen.fields["physin"] and seen.fields["dst"] != way.packet.dst
     if outcome.by == "no-route" and passage.topology.family == 6 and rewritten:
         return None  # the bridge drops it already (br_nf_pre_routing_finish_ipv6)
-    if is_error or seen.field("fragment") is True or seen.field("pkttype") in ("broadcast", "multicast"):
+    if is_error or seen.field("fragment") is True or seen.field("pkttype") in MANY:
         return None
     onward = passage.topology.route(seen.fields["dst"], seen.fields["iif"])
     route = onward if outcome.by == "no-route" else None

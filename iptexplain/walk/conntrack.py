@@ -201,7 +201,8 @@ def opening(fields: dict[str, Any]) -> dict[str, Any]:
         usual["flags"] = SYN
     if proto in PINGS:
         usual = {"icmp_type": min(PINGS[proto]), "icmp_code": 0, "icmp_id": 1}
-    return {**fields, **{name: value for name, value in usual.items() if name not in fields}}
+    others = {name: value for name, value in fields.items() if name not in usual}
+    return {**others, **{name: fields.get(name, value) for name, value in usual.items()}}
 
 
 def new_state(packet: Packet) -> str:

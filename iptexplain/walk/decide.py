@@ -21,6 +21,8 @@ class Unknown(NamedTuple):
     """The condition, or the target whose verdict or choice is meant; None: whether a program accepts the packet (QUEUE)."""
     taken: int
     """0 for no and 1 for yes; of a choice, its number."""
+    idle: bool = False
+    """Whether nothing depends on it: the packet is the same after the rule and goes on, matched or not."""
 
     @property
     def match(self) -> Match | None:
@@ -52,7 +54,7 @@ class Decisions:
             self.used.add(name)
             return assumed_answer(about, self.assumed[name])
         if idle:
-            self.idle.append(Unknown(place, about, 0))
+            self.idle.append(Unknown(place, about, 0, True))
             return False
         return bool(self.choose(place, about, 2))
 

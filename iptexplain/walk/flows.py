@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from iptexplain.errors import OptionError
 from iptexplain.host.topology import Topology
@@ -13,6 +14,16 @@ from iptexplain.walk.packet import Packet, read_fields
 from iptexplain.walk.trace import trace
 
 ABOUT_OTHERS = ("after", "dir", "icmp_error", "inner")
+
+
+T = TypeVar("T")
+
+
+def earlier(after: object, packets: Sequence[T]) -> T:
+    """The packet, of those so far, that ``after`` numbers; raises OptionError when there is none."""
+    if not isinstance(after, int) or not 0 <= after < len(packets):
+        raise OptionError(f"after: there is no earlier packet {after}; {len(packets)} stand before this one")
+    return packets[after]
 
 
 class Sent(NamedTuple):
@@ -76,9 +87,7 @@ class Flows:
         """The first packet of the flow that a packet belongs to: its own number when it opens one."""
         if after is None:
             return len(self.sent)
-        if not isinstance(after, int) or not 0 <= after < len(self.sent):
-            raise OptionError(f"after: there is no earlier packet {after}; {len(self.sent)} stand before this one")
-        return self.sent[after].first
+        return earlier(after, self.sent).first
 
     def _connection(self, packet: dict[str, Any], typed: Packet, first: int) -> tuple[Connection | None, bool]:
         """The connection that a packet belongs to as it stands now, and whether the packet goes its other way.

@@ -138,7 +138,7 @@ class Passage:
         if not hears_itself(self.topology, f["dst"]):
             self._end("sent", None, out)
         packet = dict(f)
-        f["pkttype"] = self.topology.address_type(f["dst"]).lower()
+        f["pkttype"] = self.topology.frame_kind(f["dst"])
         try:
             self._come_back(out)
         except _Ended:
