@@ -156,7 +156,7 @@ def _relevant(situation: Situation, way: Trace) -> list[Assumption]:
     for assumption in situation.assumptions:
         values = assumption.values
         if assumption.name == "assumed":
-            relevant = "." in values["name"] or values["name"] in way.settled
+            relevant = "." in values["name"] or values["name"] in way.assumed
         elif assumption.name == "bridge":
             relevant = values["bridge"] in interfaces
         elif assumption.name == "container" or assumption.name == "host_address":

@@ -22,7 +22,7 @@ class Outcome(NamedTuple):
     interface: str | None
     fields: dict[str, Any]
     answer: str | None = None
-    """What a rejected packet's sender is told: "tcp-reset", "icmp 3/3"…"""
+    """What a rejected packet's sender is told: "tcp-reset", "icmp 3/3"…; None: nothing, as when there is no way back to it."""
     bridged: bool = False
     branches: tuple[Outcome, ...] = ()
 
@@ -51,8 +51,8 @@ class Trace(NamedTuple):
     bounded: bool = False
     """Whether there were more ways than are followed: an outcome that is not unknown is then that of all that were."""
 
-    settled: frozenset[str] = frozenset()
-    """What of that was settled by an assumption: names of matches and targets."""
+    assumed: frozenset[str] = frozenset()
+    """What would have been unknown, had nobody assumed something: names of matches and targets."""
 
     found: bool = True
     """Whether conntrack found the connection that the packet was said to belong to: not in another zone."""

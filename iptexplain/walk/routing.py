@@ -71,8 +71,8 @@ FOR_HOST = ("BROADCAST", "MULTICAST", "ANYCAST")
 
 
 def martian(topology: Topology, source: Address, target: Address, interface: str) -> bool:
-    """Whether IPv4 lets a packet with such addresses in from nowhere: loopback's belong to lo (unless route_localnet is on),
-    nobody is a group or everybody, and only who has no address yet is 0.0.0.0."""
+    """Whether IPv4 drops a packet that comes in for its addresses alone: loopback's belong to lo (unless route_localnet is on),
+    nobody sends from a group or from everybody's address, and from 0.0.0.0 only who has no address yet."""
     if topology.family == 6 or interface == "lo":
         return False
     if source.number >> 28 == 14 or source.number == EVERYBODY:

@@ -24,7 +24,7 @@ class Step(NamedTuple):
 
 
 class TableWalk:
-    """One table, one hook, one packet. ``run`` gives the verdict: ACCEPT or DROP, and the rule or policy that gave it."""
+    """One table, one hook, one packet. ``run`` gives the verdict, ACCEPT or DROP; its rule or policy is then the last of ``steps``."""
 
     def __init__(
         self, ruleset: Ruleset, table: str, hook: str, packet: Packet, decisions: Decisions, steps: list[Step]

@@ -39,7 +39,7 @@ def _all(
         ct, mark = passage.tracking, passage.seen.fields["connmark"]
         return Trace(
             packet, tuple(passage.steps), outcome, ct.remembered(mark), ct.first_state, ct.reply, unknowns,
-            settled=frozenset(decisions.used), found=ct.found,
+            assumed=frozenset(decisions.used), found=ct.found,
         ), passage  # fmt: skip
 
     ways, bounded = all_ways(one, topology.assumed)
@@ -62,8 +62,8 @@ def _joined(ways: list[Trace], bounded: bool) -> Trace:
     """One answer from all ways: definite, where they end alike but for an address that NAT is free to choose."""
     first = ways[0]
     asked = {(u.place, u.about): u for way in ways for u in way.unknowns}
-    used = frozenset[str]().union(*(w.settled for w in ways))
-    first = first._replace(unknowns=tuple(asked.values()), bounded=bounded, settled=used)
+    used = frozenset[str]().union(*(w.assumed for w in ways))
+    first = first._replace(unknowns=tuple(asked.values()), bounded=bounded, assumed=used)
     chosen = frozenset({"dst"} if any(isinstance(u.about, NatTarget) for u in asked.values()) else ())
     if not bounded and all(w.outcome.same_end(first.outcome, chosen) for w in ways):
         return _widest(first, ways) if chosen else first

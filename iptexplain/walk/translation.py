@@ -1,7 +1,7 @@
 """What a NAT target makes of a packet: the kernel's choice where it is bound to one, else what it may choose from.
 
-After net/netfilter/nf_nat_core.c (get_unique_tuple, nf_nat_l4proto_unique_tuple), for a connection whose ports no other
-connection has taken.
+After net/netfilter/nf_nat_core.c (get_unique_tuple, nf_nat_l4proto_unique_tuple). That another connection has the same ends
+already is seen by the walk, which then takes ``other_port``.
 """
 
 from __future__ import annotations
