@@ -19,7 +19,8 @@ from iptexplain.explain.situation import situations
 def command(dump: str, inspected: str | None, assumed: tuple[str, ...], output: str, color: str) -> None:
     """Show Docker's networks and who can reach whom.
 
-    Each "no" names the rule that is to blame.
+    Each "no" names the rule that is to blame. The answers are those of one packet, and are held against all: which
+    protocols, ports and addresses fare otherwise is said below the matrix.
     """
     found = situations(read_named(dump, inspected, assumed))
     if output == "json":

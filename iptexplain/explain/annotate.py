@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 from iptexplain.errors import UsageError
 from iptexplain.explain.chains import purpose
 from iptexplain.explain.locate import Located, Locator, Misfit, Shift
-from iptexplain.explain.networks import place_json
 from iptexplain.explain.situation import Situation
-from iptexplain.explain.values import fields_json
+from iptexplain.explain.values import fields_json, place_json
 from iptexplain.explain.words import action, conditions, said
 from iptexplain.host.snapshot import Snapshot
 from iptexplain.rules.answer import Backend

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from iptexplain.errors import UsageError
 from iptexplain.explain.expectations import Expectation
-from iptexplain.explain.networks import place_json
 from iptexplain.explain.nodes import Written
 from iptexplain.explain.question import Answered, Asker
 from iptexplain.explain.situation import decider, is_strange, verdict
+from iptexplain.explain.values import place_json
 from iptexplain.explain.way import trace_facts, trace_json
 from iptexplain.explain.words import environment
 from iptexplain.rules.model import Place

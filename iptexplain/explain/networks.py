@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, NamedTuple
 
+from iptexplain.explain.all_packets import Proof, prove
 from iptexplain.explain.layout import layout_json, plain
 from iptexplain.explain.situation import Situation, decider, verdict
+from iptexplain.explain.values import fields_json, place_json
 from iptexplain.explain.words import environment
 from iptexplain.host.endpoints import End, somebody_on
 from iptexplain.host.topology import Assumption
@@ -42,6 +44,11 @@ def reach(situation: Situation) -> list[Reach]:
         for b in found
         if a != b and {a, b} != {"host", "outside"}
     ] + [_reach(situation, a, found[a], b, found[b]) for a, b in (("host", "outside"), ("outside", "host"))]
+
+
+def proved(situation: Situation, pairs: list[Reach]) -> Proof:
+    """Whether the answers about these pairs hold for all packets."""
+    return prove(situation, {(r.source, r.target): r.verdict for r in pairs})
 
 
 def within(situation: Situation, network: Network) -> Trace | None:
@@ -84,27 +91,32 @@ def reason(situation: Situation, way: Trace) -> str:
     return "user-rule" if place.chain == "DOCKER-USER" else "rule"
 
 
-def place_json(place: Place | str | None) -> dict[str, Any] | None:
-    """A place as JSON names it."""
-    if place is None:
-        return None
-    return {"kernel": place} if isinstance(place, str) else place._asdict()
-
-
 def networks_json(situation: Situation) -> dict[str, Any]:
     """The part of ``networks -o json`` that one family fills."""
     docker = situation.docker
     published = Counter(p.bridge for p in docker.ports)
+    pairs = reach(situation)
+    proof = proved(situation, pairs)
     return {
         "docker": layout_json(situation),
         "networks": [network_json(n, published[n.bridge], situation.family) for n in docker.networks],
         "links": [link._asdict() for link in docker.links],
         "swarm": swarm_json(situation),
         "reach": [
-            {"family": situation.family, "from": r.source, "to": r.target, "verdict": r.verdict, "by": place_json(r.by)}
-            for r in reach(situation)
+            {
+                "family": situation.family, "from": r.source, "to": r.target, "verdict": r.verdict, "by": place_json(r.by),
+                "for_all": proof.for_all[r.source, r.target],
+            }
+            for r in pairs
         ],
-    }
+        "exceptions": [
+            {
+                "family": situation.family, "from": list(o.sources), "to": o.target, "verdict": o.fate,
+                "by": [place_json(by) for by in o.by], "witness": fields_json(o.witness),
+            }
+            for o in proof.others
+        ],
+    }  # fmt: skip
 
 
 SETTINGS = ("bridge", "name", "default", "subnets", "icc", "internal", "masquerade", "snat_to", "gateway_mode", "userland_proxy",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from iptexplain.explain.chains import chain_view, foreign_chains, misled, warning
 from iptexplain.explain.layout import layout_facts
 from iptexplain.explain.meetings import meeting_text, meetings
-from iptexplain.explain.networks import Reach, networks_json, reach, reason, within
+from iptexplain.explain.networks import Reach, networks_json, proved, reach, reason, within
 from iptexplain.explain.ports import NETWORK, PortRun, PublishedPort, ports_json, published_ports, runs
 from iptexplain.explain.programs import program_facts, programs_json
 from iptexplain.explain.situation import Situation, decider, verdict
@@ -95,6 +95,7 @@ def network_facts(situation: Situation) -> dict[str, Any]:
         "networks": docker.networks,
         "ports_of": {n.bridge: sum(1 for p in docker.ports if p.bridge == n.bridge) for n in docker.networks},
         "reach": pairs,
+        "proof": proved(situation, pairs),
         "within": {bridge: verdict(way) for bridge, way in inside.items()},
         "icc_off": icc_off,
         "sides": [*(n.bridge for n in docker.networks), "host", "outside"],

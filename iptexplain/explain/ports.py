@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from iptexplain.explain.networks import place_json, reason
+from iptexplain.explain.networks import reason
 from iptexplain.explain.proxy import listens, proxied
 from iptexplain.explain.situation import ARRIVED, Situation, decider, is_strange
+from iptexplain.explain.values import place_json
 from iptexplain.host.endpoints import End, somebody_on
 from iptexplain.recognise.docker_port import Port
 from iptexplain.rules.addresses import to_address

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from iptexplain.explain.networks import place_json
 from iptexplain.explain.words import said
 from iptexplain.rules.model import Place
 from iptexplain.walk.packet import OneOf
@@ -31,3 +30,10 @@ def fields_json(fields: Mapping[str, Any], names: Iterable[str] | None = None) -
     """All of the fields, or those of ``names`` that there are."""
     wanted = fields if names is None else [name for name in names if name in fields]
     return {name: value_json(fields[name]) for name in wanted}
+
+
+def place_json(place: Place | str | None) -> dict[str, Any] | None:
+    """A place as JSON names it."""
+    if place is None:
+        return None
+    return {"kernel": place} if isinstance(place, str) else place._asdict()

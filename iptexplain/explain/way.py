@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from iptexplain.explain.chains import purpose
-from iptexplain.explain.networks import assumption_text, place_json, reason
+from iptexplain.explain.networks import assumption_text, reason
 from iptexplain.explain.programs import written_by
 from iptexplain.explain.proxy import Proxied, proxied
 from iptexplain.explain.remedy import remedy
 from iptexplain.explain.situation import ARRIVED, Situation, decider, is_strange
-from iptexplain.explain.values import fields_json
+from iptexplain.explain.values import fields_json, place_json
 from iptexplain.explain.words import action, conditions, environment, said
 from iptexplain.host.assume import words_for
 from iptexplain.host.infer import EXAMPLE_HOST

@@ -33,7 +33,7 @@ def environment() -> jinja2.Environment:
     )
     env.filters.update(
         ports=ports, listed=listed, either=either, phrase=phrase, said=said, interface=interface, code=code, lines=lines,
-        place=place, at=at, side=side,
+        place=place, places=places, at=at, side=side,
         with_port=with_port, client=client,
         shell=shell,
         assuming=assuming,
@@ -115,6 +115,22 @@ def place(where: Place | str | None) -> str:
     if where.rule == "policy":
         return f"the policy of {where.table} {code(where.chain)}" + (f" (line {where.line})" if where.line else "")
     return f"{where.table} {code(where.chain)} rule {where.rule} (line {where.line})"
+
+
+def places(wheres: Iterable[Place | str]) -> str:
+    """Rules and policies one by one; many rules of a chain together: ``4 rules of filter `DOCKER` (lines 24 to 27)``."""
+    found = list(wheres)
+    chains: dict[Any, list[Place]] = {}
+    for where in found:
+        if isinstance(where, Place) and where.rule != "policy":
+            chains.setdefault((where.table, where.chain), []).append(where)
+    many = {chain: rules for chain, rules in chains.items() if len(rules) > 2}
+    texts = [
+        f"{len(rules)} rules of {table} {code(chain)} ({lines(rule.line for rule in rules)})"
+        for (table, chain), rules in many.items()
+    ]
+    told = {rule for rules in many.values() for rule in rules}
+    return listed([place(where) for where in found if where not in told] + texts)
 
 
 def at(where: Place | None) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from iptexplain.rules.addresses import Address, to_address
 from iptexplain.rules.model import Place
 from iptexplain.rules.values import Interval
 from iptexplain.sets.analyse import Analysis, Sent
 from iptexplain.sets.boxes import Box, boxes, split
 from iptexplain.sets.change import Change, Changes, Chosen, Shift, substituted
 from iptexplain.sets.space import NO, YES, Diagram
+from iptexplain.sets.spelling import ADDRESSES, Spelled, spelled
 from iptexplain.sets.ways import UNDECIDED, End
 from iptexplain.walk.conntrack import PINGS, TRACKED_PORTS
 
@@ -23,6 +25,17 @@ FIRST = {"ctstate": "NEW", "fragment": False, "flags": frozenset({"SYN"}), "ttl"
 
 USUAL = {"proto": (6, 17, 1, 58), "sport": (40000,), "dport": (8080, 80)}
 """Numbers that an example has where it may, the first that fits."""
+
+
+SHOWN = ("proto", "src", "dst", "sport", "dport", "icmp_type", "icmp_code", "iif", "physin", "mac_src", "length", "tos")
+"""The fields of a region in the order in which they are told."""
+
+
+DOCUMENTED = {
+    (4, "src"): ("198.51.100.7", "192.0.2.7"), (4, "dst"): ("203.0.113.7",),
+    (6, "src"): ("2001:db8:1::7", "2000::7"), (6, "dst"): ("2001:db8:2::7",),
+}  # fmt: skip
+"""Addresses for examples: the documentation's, which are nobody's; and one of the Internet."""
 
 
 class Region(NamedTuple):
@@ -49,14 +62,15 @@ ELSEWHERE = Region("elsewhere", NO)
 
 
 class Question(NamedTuple):
-    """Who sends: interfaces ("" for the host itself), each with the addresses that come by it; to where: addresses, and
-    whether the host itself is meant. None: all addresses."""
+    """Who sends: interfaces ("" for the host itself), each with the addresses that come by it; where it arrives: addresses,
+    and whether the host itself is meant; to which addresses it was sent. None: all addresses."""
 
     sources: tuple[tuple[str, tuple[Interval, ...] | None], ...]
     targets: tuple[Interval, ...] | None = None
     to_host: bool = False
     proto: str | None = None
     port: int | None = None
+    sent_to: tuple[Interval, ...] | None = None
 
 
 class Reach:
@@ -114,7 +128,7 @@ class Reach:
         for name in ("iif", "proto", "src", "dst", "sport", "dport", *names):
             field = self.fields.all[self.fields.level[name]]
             intervals = names.get(name, ((0, field.top),))
-            usual = [n for n in USUAL.get(name, ()) for low, high in intervals if low <= n <= high]
+            usual = [n for n in self._usual(name) if any(low <= n <= high for low, high in intervals)]
             packet[name] = field.value(usual[0] if usual else intervals[0][0])
         if packet["proto"] not in TRACKED_PORTS:
             packet = {k: v for k, v in packet.items() if k not in ("sport", "dport")}
@@ -122,6 +136,32 @@ class Reach:
             question = min(PINGS[packet["proto"]])
             packet = {"icmp_type": question, "icmp_code": 0, "icmp_id": 1, **packet}
         return {k: v for k, v in packet.items() if k != "flags" or packet["proto"] == "tcp"}
+
+    def _usual(self, name: str) -> Iterable[int]:
+        """Numbers that an example has where it may: of addresses one that documents use, or one that is like most others."""
+        if name not in ADDRESSES:
+            return USUAL.get(name, ())
+        family, places = self.analysis.topology.family, self.analysis.kinds.places
+        starts = [n for n in places.starts if not any(places.apart(Address(family, n)))]
+        # The first address of a network is nobody's, the second often the host's.
+        return (*(to_address(text).number for text in DOCUMENTED[family, name]), *(n + 2 for n in starts), *starts)
+
+    def spelled(self, question: Question, box: Box) -> list[Spelled]:
+        """A box as the fields that say more than the question."""
+        asked = dict(question.sources)
+        said: dict[str, Any] = {"dst": question.targets, "dport": ((question.port, question.port),)}
+        if question.proto:
+            number = self.fields.all[self.fields.level["proto"]].number(question.proto)
+            said["proto"] = ((number, number),)
+        line = []
+        for name in SHOWN:
+            level = self.fields.level[name]
+            if level not in box or (name == "iif" and len(asked) == 1) or box[level] == said.get(name):
+                continue
+            if name == "src" and box[level] in asked.values():
+                continue
+            line.append(spelled(self.fields, name, box[level], self.analysis.topology.family))
+        return line
 
     # -- the packets of a question
 
@@ -173,8 +213,9 @@ class Reach:
     def _asked(self, interface: str, sources: Sequence[Interval] | None, question: Question) -> Diagram:
         kinds, level = self.analysis.kinds, self.fields.level
         parts = [kinds.value("iif", interface)]
-        if sources is not None:
-            parts.append(self.space.among(level["src"], sources))
+        for name, numbers in (("src", sources), ("dst", question.sent_to)):
+            if numbers is not None:
+                parts.append(self.space.among(level[name], numbers))
         if question.proto is not None:
             parts.append(kinds.value("proto", question.proto))
         found = YES
