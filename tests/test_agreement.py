@@ -130,7 +130,7 @@ def situations(file: Path) -> list[tuple[Situation, Family, str]]:
 
 @pytest.mark.parametrize("file", CASES, ids=lambda file: file.stem)
 def test_every_packet_ends_as_the_trace_says(file: Path) -> None:
-    rng = random.Random(file.stem)
+    rng, undecided = random.Random(file.stem), 0
     for situation, family, dump in situations(file):
         ruleset, topology = situation.ruleset, situation.topology
         analysis = Analysis(ruleset, topology)
@@ -142,10 +142,12 @@ def test_every_packet_ends_as_the_trace_says(file: Path) -> None:
             by_sets, by_trace = ends_by_sets(analysis, packet, ends), ends_by_trace(way)
             if any(kind == UNDECIDED for kind, _, _ in by_sets) or way.bounded:
                 assert not file.stem.startswith("docker"), f"nothing of Docker's rules is left undecided: {packet}"
+                undecided += 1
                 continue
             if None in {to for _, _, to in by_trace}:  # of addresses that NAT may choose the trace names the range
                 by_sets, by_trace = ({(kind, out, None) for kind, out, _ in ends_} for ends_ in (by_sets, by_trace))
             assert by_sets == by_trace, f"{packet}\n{ends}"
+    assert undecided <= PACKETS // 4
 
 
 MARKED = "*mangle\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j MARK --set-xmark 0x1/0xffffffff\nCOMMIT\n"

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from typing import Any, NamedTuple
 
 from iptexplain.explain.situation import Situation
@@ -36,6 +36,10 @@ MSS = 2
 """The kind of TCP's option for the maximum segment size."""
 OPEN = re.compile(r"--to-\w+ \S*-|--random")
 """Rules that leave the kernel a choice."""
+
+
+BEHIND_CHOICE = ("INPUT", "FORWARD", "POSTROUTING")
+"""The hooks behind the one at which NAT chooses where a packet is sent on to."""
 
 
 class Difference(NamedTuple):
@@ -158,27 +162,46 @@ def _options(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def differences(result: dict[str, Any], ours: dict[str, Any], is_open: bool = False) -> list[Difference]:
     """Where the trace's answer is not what the kernel did. ``is_open``: no dump decides it; then one of the ways that the trace
-    names has to be the kernel's."""
+    names has to be the kernel's, as far as NAT's choice the steps are the same, and what comes of it is left open."""
     branches = ours["outcome"].get("branches", []) if is_open else []
-    if any(not list(_end(result["outcome"], branch)) for branch in branches):
-        return []
-    found = list(_way(result, ours))
+    chosen = any(_is_that(branch, result["outcome"]) for branch in branches)
+    found = list(_until_choice(result, ours) if chosen else _way(result, ours))
     for key in ("ctstate", "ctdir"):
         if key in result and result[key] != ours[key]:
             found.append(Difference(key, result[key], ours[key]))
-    if "replies" in ours:
+    if "replies" in ours and not chosen:
         found += _replies(result.get("replies", []), ours["replies"])
     return found
 
 
+def _is_that(branch: dict[str, Any], outcome: dict[str, Any]) -> bool:
+    """Whether the kernel took this way; the trace names one for all that are lost alike, whatever NAT chose."""
+    lost = branch["kind"] not in ARRIVED
+    return all(lost and difference.about in ENDS for difference in _end(outcome, branch))
+
+
+def _until_choice(theirs: dict[str, Any], ours: dict[str, Any]) -> Iterator[Difference]:
+    """The steps up to the rule that leaves NAT a choice. What that was decides whether a later packet finds a connection at all:
+    of it only raw and mangle of its first hook are sure."""
+    steps = ours["steps"]
+    end = next((n for n, s in enumerate(steps, 1) if s["table"] == "nat" and OPEN.search(s["text"])), 0)
+    if "after" in theirs["packet"] or not end:
+        before = takewhile(lambda s: s["table"] in ("raw", "mangle") and s["chain"] not in BEHIND_CHOICE, steps)
+        end = len(list(before))
+    yield from _differing_step(_steps(theirs["steps"][:end]), _steps(steps[:end]))
+
+
 def _way(theirs: dict[str, Any], ours: dict[str, Any], whose: str = "") -> Iterator[Difference]:
     """Steps and outcome, of a packet or of an answer to it."""
-    wanted, got = _steps(theirs["steps"]), _steps(ours["steps"])
+    yield from _differing_step(_steps(theirs["steps"]), _steps(ours["steps"]), whose)
+    yield from _end(theirs["outcome"], ours["outcome"], whose)
+
+
+def _differing_step(wanted: list[str], got: list[str], whose: str = "") -> Iterator[Difference]:
     if wanted != got:
         pairs = zip_longest(wanted, got, fillvalue="no step")
         at, (kernel, trace) = next((n, pair) for n, pair in enumerate(pairs, 1) if pair[0] != pair[1])
         yield Difference(f"{whose}step {at}", kernel, trace)
-    yield from _end(theirs["outcome"], ours["outcome"], whose)
 
 
 def _end(outcome: dict[str, Any], predicted: dict[str, Any], whose: str = "") -> Iterator[Difference]:

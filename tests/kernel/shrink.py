@@ -25,13 +25,16 @@ def asked(case: Case, backend: Backend) -> Case:
     return case | {"results": results, "facts": facts}
 
 
+FAILS = "the trace fails: "
+
+
 def wrong(answered: Case) -> dict[int, list[str]]:
     """How kernel and trace differ, by the number of the packet. A trace that fails is a difference of the last packet."""
     try:
         found = compared(answered)
     except Exception as e:
         where = traceback.extract_tb(e.__traceback__)[-1]
-        said = f"the trace fails: {type(e).__name__}: {e} ({where.filename}:{where.lineno})"
+        said = f"{FAILS}{type(e).__name__}: {e} ({where.filename}:{where.lineno})"
         return {len(answered["packets"]) - 1: [said]}
     return {one.number: [str(d) for d in one.differences] for one in found if one.differences}
 
