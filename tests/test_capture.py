@@ -224,6 +224,21 @@ def test_nf_tables_is_not_asked_where_it_would_be_loaded(host: Host, monkeypatch
     assert not (host.net / "asked").exists()
 
 
+def test_no_module_is_loaded(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel that has loaded nothing of it is asked by those programs alone that make it load nothing."""
+    for module in backends, capture:
+        monkeypatch.setattr(module, "has_module", lambda name: False)
+    (host.net / "ip_tables_names").unlink()
+    asked = host.net / "asked"
+    for name in [file.name for file in host.folder.iterdir() if not file.name.startswith((".", "docker"))]:
+        if name not in ("ip", "bridge"):
+            fakes.program(host.folder, name, f'echo "{name} ${{PROC_ROOT:-}}" >> {asked}')
+    result, facts = taken()
+    assert result.exit_code == 0, result.output
+    assert asked.read_text().splitlines() == ["ss /proc"]
+    assert "no table is loaded, so every packet passes" in facts["iptables"]
+
+
 @pytest.mark.parametrize(
     ("version", "backend", "found"),
     [

@@ -78,9 +78,11 @@ def test_wheel_has_the_templates_and_types(installed: Path) -> None:
 
 
 def test_wheel_installs_the_manual(installed: Path) -> None:
-    pages = {page.name for page in (ROOT / "man").glob("*.1")}
-    assert "iptexplain.1" in pages
-    assert pages == {page.name for page in (installed / "share/man/man1").iterdir()}
+    for page in ("iptexplain.1", "iptexplain-docker.7"):
+        there = installed / "share/man" / f"man{page[-1]}"
+        assert [file.name for file in there.iterdir()] == [page]
+        assert (there / page).read_bytes() == (ROOT / "man" / page).read_bytes()
+    assert len(list((ROOT / "man").iterdir())) == 2
 
 
 def test_bare_checkout_runs(checkout: Path) -> None:

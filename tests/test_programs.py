@@ -21,12 +21,17 @@ from tests.conftest import ROOT, Golden
 PROGRAMS = ROOT / "fixtures" / "programs"
 DUMPS = sorted(PROGRAMS.glob("*/*/rules.v[46]"))
 IDS = [f"{d.parent.parent.name}-{d.parent.name}" for d in DUMPS]
-DOCKERS = [
-    d
-    for pattern in ("docker-dumps/*/*.txt", "docker/*/*/rules.v4")
-    for d in sorted((ROOT / "fixtures").glob(pattern))
-    if d.read_text().strip()
-]
+PATTERNS = {"docker-dumps/*/*.txt": 475, "docker/*/*/rules.v4": 10}
+"""Where the dumps of Docker hosts lie, and how many there are at least."""
+FOUND = {
+    pattern: [d for d in sorted((ROOT / "fixtures").glob(pattern)) if d.read_text().strip()] for pattern in PATTERNS
+}
+DOCKERS = [dump for dumps in FOUND.values() for dump in dumps]
+
+
+def test_there_are_dumps() -> None:
+    assert len(DUMPS) >= 25
+    assert all(len(FOUND[pattern]) >= least for pattern, least in PATTERNS.items())
 
 
 def told(text: str, *arguments: str) -> str:

@@ -73,6 +73,10 @@ def predicted(dump: str, source: str, target: str) -> tuple[str, str]:
     return ("reached", str(outcome.fields["src"])) if answer.outcome.kind in ARRIVED else ("timeout", "")
 
 
+def test_all_measurements_are_asked() -> None:
+    assert len(MEASURED) == 220
+
+
 @pytest.mark.parametrize("row", MEASURED, ids=lambda r: f"{r['dump'][:-8]}: {r['from']} → {r['to']}")
 def test_connections_end_as_they_did(row: dict[str, str]) -> None:
     result, seen = predicted(row["dump"], row["from"], row["to"])
