@@ -1,8 +1,10 @@
 import difflib
+import importlib.util
 import os
 from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -36,9 +38,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("kernel") and (reason := why_not()):
-        if os.environ.get("IPTEXPLAIN_REQUIRE_KERNEL") == "1":
-            pytest.fail(f"this test must run here but cannot: {reason}", pytrace=False)
-        pytest.skip(reason)
+        cannot(reason)
+
+
+def cannot(reason: object) -> NoReturn:
+    """End a test that cannot run here: it is skipped, but with IPTEXPLAIN_REQUIRE_KERNEL=1 it fails."""
+    if os.environ.get("IPTEXPLAIN_REQUIRE_KERNEL") == "1":
+        pytest.fail(f"this test must run here but cannot: {reason}", pytrace=False)
+    pytest.skip(str(reason))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -51,11 +58,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
     reports = [r for key in ("passed", "failed") for r in terminalreporter.stats.get(key, []) if r.when == "call"]
     counted = [value for report in reports for name, value in report.user_properties if name == "kernel-random"]
     if counted:
-        packets, undecided = (sum(each[key] for each in counted) for key in ("packets", "undecided"))
+        packets, undecided, unsent = (sum(each[key] for each in counted) for key in ("packets", "undecided", "skipped"))
         terminalreporter.write_line(
             f"kernel: {packets} packets in random rulesets (--kernel-seed {counted[0]['seed']}), of which the kernel itself"
-            f" answered {undecided} once so and once otherwise"
+            f" answered {undecided} once so and once otherwise; {unsent} more were not sent, or could not be followed"
         )
+
+
+@pytest.fixture
+def iptc() -> None:
+    """For a test that needs python-iptables."""
+    if importlib.util.find_spec("iptc") is None:
+        cannot("python-iptables is not installed")
 
 
 @pytest.fixture

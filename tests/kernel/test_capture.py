@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import sys
@@ -17,7 +16,7 @@ from iptexplain.host.topology import from_facts
 from iptexplain.rules.answer import Backend
 from iptexplain.rules.parse import parse
 from tests import fakes
-from tests.conftest import ROOT
+from tests.conftest import ROOT, cannot
 from tests.kernel.engine import Engine, NoEngine
 from tests.kernel.namespace import Namespace
 from tests.kernel.test_python_iptables import DUMPS, FIXTURES
@@ -26,7 +25,7 @@ from tests.test_dumps import read
 
 IPTEXPLAIN = ("env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "iptexplain")
 READ_LEGACY = "import sys; from iptexplain.host.kernel import read_legacy; print(read_legacy(int(sys.argv[1]), sys.argv[2:]), end='')"
-needs_iptc = pytest.mark.skipif(importlib.util.find_spec("iptc") is None, reason="python-iptables is not installed")
+needs_iptc = pytest.mark.usefixtures("iptc")
 
 SETUP = """
 sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=2
@@ -128,7 +127,7 @@ def test_a_host_without_rules(host: Namespace) -> None:
 def test_a_plain_user_is_told_to_be_root(host: Namespace) -> None:
     readable = host.run(["runuser", "-u", "nobody", "--", *IPTEXPLAIN, "--version"])
     if readable.returncode:
-        pytest.skip("nobody may not read this checkout")
+        cannot("nobody may not read this checkout")
     done = host.run(["runuser", "-u", "nobody", "--", *IPTEXPLAIN, "capture"])
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[1] == "note: no legacy rules of IPv4: /proc/net/ip_tables_names: Permission denied."
@@ -198,9 +197,7 @@ def test_a_real_engine() -> None:
             expected = engine.snapshot()
             facts = captured(engine, notes=0, PATH=f"/run/bin:/usr/bin:{os.environ['PATH']}")
     except NoEngine as reason:
-        if os.environ.get("IPTEXPLAIN_REQUIRE_KERNEL") == "1":
-            pytest.fail(f"this test must run here but cannot: {reason}", pytrace=False)
-        pytest.skip(str(reason))
+        cannot(reason)
     assert "s3cret" not in json.dumps(facts)
     assert rules(facts["iptables"]) == rules(expected["iptables"])
     assert facts["listeners"] == ["tcp 0.0.0.0:8080", "tcp [::]:8080"]

@@ -7,7 +7,6 @@ swallowed, which server gets it, and which source address that server sees.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from iptexplain.commands import program
 from iptexplain.explain.situation import ARRIVED, Situation
 from iptexplain.host.snapshot import read_snapshot
 from iptexplain.walk.outcome import Trace
+from tests.conftest import cannot
 from tests.kernel.engine import Engine, NoEngine
 from tests.kernel.engine_configurations import CONFIGURATIONS, Port
 from tests.kernel.engine_record import Record, Seen, Sent, calls, recorded
@@ -44,9 +44,7 @@ def record(request: pytest.FixtureRequest) -> Record:
         with Engine(configuration.backend, configuration.options) as engine:
             found = recorded(engine, configuration)
     except NoEngine as reason:
-        if os.environ.get("IPTEXPLAIN_REQUIRE_KERNEL") == "1":
-            pytest.fail(f"this test must run here but cannot: {reason}", pytrace=False)
-        pytest.skip(str(reason))
+        cannot(reason)
     assert left(engine.cgroup) == []
     return found
 

@@ -5,7 +5,6 @@ It is always asked in a child process, because it swaps file descriptor 1 and ha
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -117,7 +116,7 @@ def theirs(ruleset: Ruleset) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.skipif(importlib.util.find_spec("iptc") is None, reason="python-iptables is not installed")
+@pytest.mark.usefixtures("iptc")
 @pytest.mark.parametrize("path", DUMPS, ids=lambda p: str(p.relative_to(FIXTURES)))
 def test_python_iptables_reads_the_same(path: Path) -> None:
     [ruleset] = parse(read(path), path.name).rulesets
