@@ -6,6 +6,8 @@ import click
 import pytest
 
 from iptexplain.commands import program
+from iptexplain.explain.reach import SECONDS
+from iptexplain.sets.analyse import LIMIT
 from tests.examples import ROOT, WIDTH, arguments, shown
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -54,3 +56,10 @@ def test_links_lead_to_files() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert links
     assert [link for link in links if not (ROOT / link).is_file()] == []
+
+
+def test_limits_of_reach_are_those_of_the_program() -> None:
+    _, help_ = shown(["reach", "--help"])
+    for text in (README, help_):
+        words = " ".join(text.split())
+        assert f"after {SECONDS} seconds, or with {LIMIT:,} nodes" in words.replace("After", "after")
