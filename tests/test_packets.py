@@ -69,6 +69,22 @@ def test_later_packets_are_taken_as_they_are() -> None:
     assert "sport" not in reply["packet"]
 
 
+@pytest.mark.parametrize(
+    ("flags", "states"),
+    [
+        (None, ["NEW", "NEW", "ESTABLISHED", "ESTABLISHED", "ESTABLISHED"]),
+        ("", ["NEW", "INVALID", "INVALID", "INVALID", "INVALID"]),
+    ],
+)
+def test_later_packets_of_tcp_have_the_flags_that_come_next(flags: str | None, states: list[str]) -> None:
+    """Unless somebody says which they have, or that they have none."""
+    ask = {"iif": "docker0", "src": "172.17.0.2", "dst": "198.51.100.7", "proto": "tcp", "sport": 40000, "dport": 80}
+    back = {"iif": "eth0", "src": "198.51.100.7", "dst": "198.18.0.1", "proto": "tcp", "sport": 80, "dport": 40000}
+    later = {"after": 0} | ({} if flags is None else {"flags": flags})
+    same = ask | later | {"dir": "same"}
+    assert [a["ctstate"] for a in answers(ask, same, back | later, same, back | later)] == states
+
+
 def test_a_packet_follows_one_of_its_own_family(tmp_path: Path) -> None:
     """Numbers count the packets of both families."""
     rules = tmp_path / "rules"

@@ -97,6 +97,12 @@ class Connection(NamedTuple):
         state = "ESTABLISHED" if reply or self.seen_reply else "NEW"
         return state, later._replace(seen_reply=self.seen_reply or reply)
 
+    def next_flags(self, reply: bool) -> frozenset[str]:
+        """Those of the TCP packet that is to be expected next: the SYN again, its answer, and then acknowledgements."""
+        if self.seen_reply:
+            return frozenset({"ACK"})
+        return frozenset({"SYN", "ACK"}) if reply else SYN
+
     def way_of(self, own: Tuple) -> bool | None:
         """Whether a packet with this tuple goes the answers' way (True) or the other (False); None: it is not of this connection.
 

@@ -46,9 +46,9 @@ class Flows:
         """First packet of a flow → the flow's connections as they stand now, by their original tuple."""
 
     def trace(self, packet: dict[str, Any]) -> Trace:
-        """The way of a packet as JSON has it: its fields, and ``after`` (the number of an earlier packet), ``dir`` (original or reply,
-        which it is without), ``icmp_error`` and ``inner`` (the fields of the packet that the error quotes). Without ``after``
-        what it leaves out of a first packet is filled in.
+        """The way of a packet as JSON has it: its fields, and ``after`` (the number of an earlier packet), ``dir`` (same or reply,
+        which it is without), ``icmp_error`` and ``inner`` (the fields of the packet that the error quotes). What it leaves out
+        of a first packet, and the flags of a later one, are filled in.
 
         Raises OptionError for what it cannot be.
         """
@@ -69,6 +69,8 @@ class Flows:
             typed = typed.with_fields(chunks=typed.fields.get("chunks", frozenset({"INIT_ACK"})))
         first = self._flow(packet.get("after"))
         connection, reply = self._connection(packet, typed, first)
+        if connection and typed.fields["proto"] == "tcp" and "flags" not in typed.fields:
+            typed = typed.with_fields(flags=connection.next_flags(reply))
         if connection and packet.get("icmp_error"):
             typed = typed.with_fields(ctstate="RELATED")
         taken = [
