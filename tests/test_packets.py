@@ -155,12 +155,47 @@ def test_bytes_that_no_terminal_should_get_are_escaped(given: bytes) -> None:
     assert result.exit_code == 2 and result.stderr.strip().isprintable()
 
 
-@pytest.mark.parametrize("line", ['5', '{"src": "1.2.3.4"}', '{"src": 5, "dst": "1.2.3.4", "proto": "tcp"}', "{",
-                                  '{"src": "1.2.3.4", "dst": "5.6.7.8", "proto": "tcp", "after": 7}'])  # fmt: skip
-def test_packets_that_are_none(line: str, tmp_path: Path) -> None:
+def packet(**fields: Any) -> str:
+    return json.dumps({"src": "1.2.3.4", "dst": "5.6.7.8", "proto": "tcp"} | fields)
+
+
+QUOTES: dict[str, Any] = {"proto": "icmp", "icmp_type": 3, "after": 0, "icmp_error": [3, 1]}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("5", "a packet is a JSON object"),
+        ('{"src": "1.2.3.4"}', "dst must be an address, as a text"),
+        (packet(src=5), "src must be an address, as a text"),
+        (packet(proto=None), "a packet needs proto"),
+        ("{", "this is not JSON (Expecting property name enclosed in double quotes, column 2)"),
+        ("[" * 100_000, "this is no packet"),
+        ("1" * 5000, "this is no packet"),
+        (packet(after=7), "after: there is no earlier packet 7; 1 stand before this one"),
+        (packet(after="0"), "after: there is no earlier packet 0"),
+        (packet(dst="fe80::1"), "dst: fe80::1 is IPv6, but the rules asked are IPv4"),
+        (packet(src="fe80::1"), "there are no IPv6 rules in what was given"),
+        (packet(dport=65536), "dport: port 65536 is out of range 0-65535"),
+        (packet(proto="icmp", icmp_type=256), "icmp_type: 256 is out of range 0-255"),
+        (packet(ttl=-1), "ttl: -1 is out of range 0-255"),
+        (packet(mark=1 << 32), "mark: 4294967296 is out of range 0-4294967295"),
+        (packet(speed=9), "a packet has no field 'speed'"),
+        (packet(**QUOTES, inner="x"), "inner: the quoted packet is a JSON object"),
+        (packet(**QUOTES, inner={"src": "1.2.3.4"}), "inner: dst must be an address, as a text"),
+        (packet(**QUOTES, inner={"src": "1.2.3.4", "dst": "5.6.7.8"}), "inner: a packet needs proto"),
+    ],
+    ids=lambda text: text[:50],
+)
+def test_packets_that_are_none(line: str, said: str, tmp_path: Path) -> None:
     """Each is refused with the file's name and line, not with a traceback."""
     packets = tmp_path / "packets"
-    packets.write_text(line + "\n")
+    packets.write_text(f"{packet()}\n{line}\n")
     result = run("--packets", str(packets), "-o", "json")
     assert result.exit_code == 2
-    assert f"{packets}:1: " in result.output
+    assert f"{packets}:2: {said}" in result.output
+
+
+def test_the_largest_of_a_field_is_taken() -> None:
+    given = {"src": "1.2.3.4", "dst": "5.6.7.8", "proto": "icmp", "icmp_type": 255, "ttl": 255, "mark": (1 << 32) - 1}
+    assert answers(given)[0]["packet"].items() >= given.items()

@@ -144,7 +144,7 @@ def _stream(snapshot: Snapshot, file: str) -> set[str]:
         if not line.strip():
             continue
         try:
-            packet = _loaded(line)
+            packet = _loaded(line.strip())
             family: Family = 6 if isinstance(packet, dict) and ":" in str(packet.get("src", "")) else 4
             if family not in flows:
                 situation = Situation(snapshot, family)
@@ -157,7 +157,7 @@ def _stream(snapshot: Snapshot, file: str) -> set[str]:
             kinds.add(way.outcome.kind)
             notes = no_port_named(way) if {packet.get("dport"), packet.get("after")} == {None} else ()
             click.echo(json.dumps(trace_json(situation, way, notes)))
-        except OptionError as e:
+        except (OptionError, UsageError) as e:
             raise UsageError(f"{file}:{number}: {e.message}") from None
     if not order:
         raise UsageError(f"{file}: there is no packet in it: write each as a line of JSON")
@@ -167,8 +167,10 @@ def _stream(snapshot: Snapshot, file: str) -> set[str]:
 def _loaded(line: str) -> Any:
     try:
         return json.loads(line)
-    except ValueError as e:
-        raise OptionError(f"this is not JSON ({e}): write each packet as one line") from None
+    except json.JSONDecodeError as e:
+        raise OptionError(f"this is not JSON ({e.msg}, column {e.colno}): write each packet as one line") from None
+    except (ValueError, RecursionError):
+        raise OptionError("this is no packet: a number is too long, or lists lie in lists without end") from None
 
 
 def _number(after: object, order: list[tuple[Family, int]], family: Family) -> int:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from iptexplain.errors import OptionError
 from iptexplain.host.topology import Topology
 from iptexplain.rules.model import Ruleset
+from iptexplain.rules.values import Family
 from iptexplain.walk.conntrack import Connection, Tuple, opening, tuple_of
 from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import Packet, read_fields
@@ -54,14 +55,7 @@ class Flows:
         """
         if not isinstance(packet, dict):
             raise OptionError("a packet is a JSON object")
-        wrong = [k for k in ("src", "dst") if not isinstance(packet.get(k), str)]
-        if wrong:
-            raise OptionError(f"{wrong[0]} must be an address, as a text")
-        fields = {k: v for k, v in packet.items() if k not in ABOUT_OTHERS and v is not None}
-        typed = Packet({"iif": "", **read_fields(fields)})
-        missing = [k for k in ("src", "dst", "proto") if k not in typed.fields]
-        if missing:
-            raise OptionError(f"a packet needs {', '.join(missing)}")
+        typed = _typed({k: v for k, v in packet.items() if k not in ABOUT_OTHERS}, self.topology.family)
         if packet.get("after") is None:
             typed = Packet(opening(typed.fields))
         answers = packet.get("after") is not None and packet.get("dir", "reply") == "reply"
@@ -102,7 +96,7 @@ class Flows:
         if after is None:
             return None, False
         quoted = packet.get("inner") if packet.get("icmp_error") else None
-        own = tuple_of(Packet(read_fields(quoted))).reversed() if quoted else tuple_of(typed)
+        own = tuple_of(_quoted(quoted, typed.dst.family)).reversed() if quoted else tuple_of(typed)
         if (quoted or not packet.get("icmp_error")) and own.is_whole:
             return self._found(own, known) if not quoted or own.dst == typed.dst else (None, False)
         earlier = self.sent[after]
@@ -117,3 +111,27 @@ class Flows:
                 # An answer shows what NAT has chosen.
                 return (connection._replace(reply=own), True) if reply else (connection, False)
         return None, False
+
+
+def _typed(packet: dict[str, Any], family: Family) -> Packet:
+    """A packet by its fields, of which null is none; raises OptionError."""
+    wrong = [k for k in ("src", "dst") if not isinstance(packet.get(k), str)]
+    if wrong:
+        raise OptionError(f"{wrong[0]} must be an address, as a text")
+    fields = read_fields({k: v for k, v in packet.items() if v is not None})
+    if "proto" not in fields:
+        raise OptionError("a packet needs proto")
+    for end in ("src", "dst"):
+        if fields[end].family != family:
+            raise OptionError(f"{end}: {fields[end]} is IPv{fields[end].family}, but the rules asked are IPv{family}")
+    return Packet({"iif": "", **fields})
+
+
+def _quoted(inner: Any, family: Family) -> Packet:
+    """The packet that an ICMP error quotes; raises OptionError."""
+    if not isinstance(inner, dict):
+        raise OptionError("inner: the quoted packet is a JSON object")
+    try:
+        return _typed(inner, family)
+    except OptionError as e:
+        raise OptionError(f"inner: {e.message}") from None

@@ -39,6 +39,19 @@ def _truth(text: str) -> bool:
     return _TRUTHS[text.lower()]
 
 
+def _up_to(most: int) -> Reader:
+    def read(text: str) -> int:
+        number = to_int(text)
+        if not 0 <= number <= most:
+            raise OptionError(f"{number} is out of range 0-{most}")
+        return number
+
+    return read
+
+
+_BYTE, _SHORT, _LONG = (_up_to((1 << bits) - 1) for bits in (8, 16, 32))
+
+
 def _word(kind: Kind) -> Reader:
     """Reads one of the words that ``kind`` allows."""
     return lambda text: kind.parse(text, 4)
@@ -61,8 +74,8 @@ FIELDS: dict[str, Reader] = {
     "iif": str, "oif": str, "physin": str, "physout": str,
     "src": to_address, "dst": to_address, "proto": _protocol, "fragment": _truth,
     "sport": to_port, "dport": to_port, "flags": _flags, "chunks": _chunks,
-    "icmp_type": to_int, "icmp_code": to_int, "icmp_id": to_int,
-    "ttl": to_int, "tos": to_int, "length": to_int, "mark": to_int, "connmark": to_int,
+    "icmp_type": _BYTE, "icmp_code": _BYTE, "icmp_id": _SHORT,
+    "ttl": _BYTE, "tos": _BYTE, "length": _up_to(0xFFFF + 40), "mark": _LONG, "connmark": _LONG,
     "ctstate": _word(Choice(*STATES, any_case=True)), "ctstatus": _status,
     "ctdir": _word(Choice("ORIGINAL", "REPLY", any_case=True)), "ctproto": _protocol,
     "ctorigsrc": to_address, "ctorigdst": to_address, "ctorigsrcport": to_port, "ctorigdstport": to_port,
@@ -70,8 +83,8 @@ FIELDS: dict[str, Reader] = {
     "src_type": _word(_TYPES), "dst_type": _word(_TYPES), "mac_src": str.lower, "mac_dst": str.lower,
     "pkttype": _word(pkttype.TYPES),
     "ipsec_in": _truth, "ipsec_out": _truth,
-    "hook": _word(Choice(*MANIP, "FORWARD", any_case=True)), "tracked": _truth, "ctexpire": to_int, "helper": str, "uid": to_int, "gid": to_int,
-    "tcp_options": _numbers, "tcpmss": to_int, "spi": to_int, "zone_orig": to_int, "zone_reply": to_int, "realm": to_int, "cpu": to_int,
+    "hook": _word(Choice(*MANIP, "FORWARD", any_case=True)), "tracked": _truth, "ctexpire": _LONG, "helper": str, "uid": _LONG, "gid": _LONG,
+    "tcp_options": _numbers, "tcpmss": _SHORT, "spi": _LONG, "zone_orig": _SHORT, "zone_reply": _SHORT, "realm": _LONG, "cpu": _LONG,
 }  # fmt: skip
 """The fields that rules speak of, with what reads each from text. Interfaces: "" is none (a packet of this host has no iif)."""
 
