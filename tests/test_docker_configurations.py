@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from iptexplain.commands import program
 from iptexplain.explain.networks import merged, networks_json
-from iptexplain.explain.ports import ports_json
+from iptexplain.explain.port_runs import ports_json
 from iptexplain.explain.situation import Situation, situations
 from iptexplain.host.snapshot import read_snapshot
 from tests.docker_catalogue import CASES, FOLDER, FULL, TABLE, Case, Line, layout, lines, networks

@@ -8,7 +8,7 @@ from iptexplain.commands._docker import docker_option, read_named
 from iptexplain.commands._io import DUMP, assume_option, dump_argument, output_options, show, show_json
 from iptexplain.explain.networks import merged
 from iptexplain.explain.overview import overview
-from iptexplain.explain.ports import ports_json
+from iptexplain.explain.port_runs import ports_json
 from iptexplain.explain.situation import situations
 
 
@@ -21,7 +21,8 @@ def command(dump: str, inspected: str | None, assumed: tuple[str, ...], output: 
     """Show published ports: where they lead, and for whom.
 
     For each port this tells which rules rewrite its packets and let them in, who can reach it, and which source
-    address the program in the container sees.
+    address the program in the container sees. Ports that Docker did not publish, by rules written by hand or by
+    another program, come after Docker's.
     """
     found = situations(read_named(dump, inspected, assumed))
     if output == "json":

@@ -8,8 +8,9 @@ from iptexplain.explain.chains import chain_view, foreign_chains, misled, warnin
 from iptexplain.explain.layout import layout_facts
 from iptexplain.explain.meetings import meeting_text, meetings
 from iptexplain.explain.networks import Reach, networks_json, proved, reach, reason, within
-from iptexplain.explain.ports import NETWORK, PortRun, PublishedPort, ports_json, published_ports, runs
-from iptexplain.explain.programs import program_facts, programs_json
+from iptexplain.explain.port_runs import port_classes, ports_json
+from iptexplain.explain.ports import own_ports, published_ports
+from iptexplain.explain.programs import program_facts, programs_json, title
 from iptexplain.explain.situation import Situation, decider, verdict
 from iptexplain.rules.model import Place
 
@@ -17,7 +18,7 @@ from iptexplain.rules.model import Place
 def overview(situation: Situation, verbose: bool = False) -> dict[str, Any]:
     """What ``explain`` says about one family: the facts for templates/documents/explain.j2."""
     ruleset, docker = situation.ruleset, situation.docker
-    ports = published_ports(situation)
+    ports, own = published_ports(situation), own_ports(situation)
     rules = sum(len(c.rules) for t in ruleset.tables.values() for c in t.chains.values())
     return {
         "situation": situation,
@@ -41,6 +42,9 @@ def overview(situation: Situation, verbose: bool = False) -> dict[str, Any]:
         **network_facts(situation),
         "ports": port_classes(ports),
         "port_list": ports,
+        "own_ports": port_classes(own),
+        "own_list": own,
+        "writers": {p.name: title(p.name) for p in situation.programs},
         "warnings": [warning(place, port) for place, port in misled(situation)],
         "programs": program_facts(situation),
         "meetings": [meeting_text(m) for m in meetings(situation, ports)],
@@ -120,26 +124,6 @@ def host_facts(situation: Situation) -> dict[str, Any]:
 def _source_rule(pair: Reach) -> Place | None:
     """The rule that gave the packet another source on its way out."""
     return next((s.place for s in pair.way.steps if s.hook == "POSTROUTING" and "src" in s.to), None)
-
-
-def port_classes(ports: list[PublishedPort]) -> list[list[PortRun]]:
-    """The ports by the way they behave, each class in runs, in the order of the dump."""
-    classes: dict[tuple[object, ...], list[PublishedPort]] = {}
-    for published in ports:
-        classes.setdefault(_behaviour(published), []).append(published)
-    return [runs(members) for members in classes.values()]
-
-
-def _behaviour(published: PublishedPort) -> tuple[object, ...]:
-    """What is the same for ports about which the same sentences are true."""
-    ways = [
-        (f.client, f.via, f.seen == "unchanged", None if f.is_own else f.decides, f.reason)
-        for f in published.flows.values()
-    ]
-    networks = {way[1:] for way in ways if way[0].startswith(NETWORK)}
-    if len(networks) == 1:  # all other networks fare alike: then it does not matter which they are
-        ways = [w for w in ways if not w[0].startswith(NETWORK)] + [(NETWORK, *way) for way in networks]
-    return (published.port.is_everywhere, published.port.is_loopback, *ways)
 
 
 def explain_json(situation: Situation) -> dict[str, Any]:

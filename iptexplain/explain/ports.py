@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 
 from iptexplain.explain.networks import reason
 from iptexplain.explain.proxy import listens, proxied
-from iptexplain.explain.situation import ARRIVED, Situation, decider, is_strange
-from iptexplain.explain.values import place_json
+from iptexplain.explain.situation import ARRIVED, UNPUBLISHED, Situation, decider, is_strange
 from iptexplain.host.endpoints import End, somebody_on
-from iptexplain.recognise.docker_port import Port
-from iptexplain.rules.addresses import to_address
+from iptexplain.recognise.docker_port import DOCKER, Port
+from iptexplain.rules.addresses import Address, to_address, to_network
 from iptexplain.rules.model import Place
 from iptexplain.walk.outcome import Trace
 
@@ -25,7 +24,8 @@ class Flow(NamedTuple):
     """One kind of client of a published port.
 
     ``via``: ``dnat`` (the rules rewrite the packet), ``proxy`` (it is delivered to the host, where docker-proxy listens),
-    ``nobody`` (delivered to the host, and docker-proxy is off), ``direct`` (addressed to the container) or ``dropped``.
+    ``nobody`` (delivered to the host, and docker-proxy is off), ``direct`` (addressed to the container) or ``dropped``; of ports
+    that are not Docker's also ``host`` (delivered to the host, not rewritten) and ``elsewhere`` (other rules send it on).
     ``seen``: the source that the program sees: ``unchanged``, an address, or None when nothing arrives or nobody knows.
     """
 
@@ -68,6 +68,8 @@ class PublishedPort(NamedTuple):
     port: Port
     name: str | None
     flows: dict[str, Flow]
+    lan: str | None = None
+    """Who is behind the interface that the rule names, where that does not lead to the outside: a network, or ``lan``."""
 
     def alike(self) -> list[tuple[list[str], Flow]]:
         """The flows that end alike, with their clients; what outsiders do is said apart."""
@@ -90,108 +92,127 @@ class PublishedPort(NamedTuple):
     def short(self) -> str:
         """``8080/tcp``, with the host's address when it is bound to one."""
         port = self.port
-        return (
-            f"{port.host_port}/{port.proto}" if port.is_everywhere else f"{port.host_ip}:{port.host_port}/{port.proto}"
-        )
+        return f"{numbers(port)}/{port.proto}" if port.is_everywhere else f"{port.host_ip}:{numbers(port)}/{port.proto}"
 
     def other_network(self) -> Flow | None:
         """What containers of the first network beside the port's own meet."""
         return next((f for c, f in self.flows.items() if c.startswith(NETWORK)), None)
 
 
-class PortRun(NamedTuple):
-    """Published ports with consecutive numbers that go to one container: said in one row."""
-
-    ports: tuple[PublishedPort, ...]
-
-    @property
-    def first(self) -> PublishedPort:
-        return self.ports[0]
-
-    @property
-    def last(self) -> PublishedPort:
-        return self.ports[-1]
-
-    def lines(self, kind: str) -> list[int]:
-        """The lines of their DNAT rules (``dnat``) or of the rules that let them in (``accepts``)."""
-        found = [p.port.dnat for p in self.ports] if kind == "dnat" else [a for p in self.ports for a in p.port.accepts]
-        return sorted({f.place.line for f in found})
-
-    def json(self) -> dict[str, Any]:
-        """The run as ``ports -o json`` has it: numbers as ``9000-9003``."""
-        a, b = self.first.port, self.last.port
-        return {
-            "host_ip": a.host_ip,
-            "host_ports": _span(a.host_port, b.host_port),
-            "proto": a.proto,
-            "container_ip": a.container_ip,
-            "container_ports": _span(a.container_port, b.container_port),
-            "bridge": a.bridge,
-            "lines": sorted({n for p in self.ports for n in p.port.lines}),
-        }
+def numbers(first: Port, last: Port | None = None) -> str:
+    """The host's ports of one rule, or from that of one to that of another: ``8080``, ``9000-9003``, ``*`` for every port."""
+    return "*" if first.is_every else span(first.host_port, (last or first).host_last)
 
 
-def _span(first: int, last: int) -> str:
+def span(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
 
-def runs(ports: list[PublishedPort]) -> list[PortRun]:
-    """Ports with consecutive numbers together, in the order of the dump."""
-    found: list[list[PublishedPort]] = []
-    for published in sorted(ports, key=lambda p: (p.port.container_ip, p.port.host_ip, p.port.proto, p.port.host_port)):
-        if found and _follows(found[-1][-1].port, published.port):
-            found[-1].append(published)
-        else:
-            found.append([published])
-    return [PortRun(tuple(r)) for r in sorted(found, key=lambda r: min(p.port.dnat.place.line for p in r))]
-
-
-def _follows(a: Port, b: Port) -> bool:
-    same = (a.container_ip, a.host_ip, a.proto, a.bridge) == (b.container_ip, b.host_ip, b.proto, b.bridge)
-    return same and (b.host_port - a.host_port, b.container_port - a.container_port) == (1, 1)
-
-
 def published_ports(situation: Situation) -> list[PublishedPort]:
-    """Every published port of the ruleset, in the order of the dump."""
+    """Every port that Docker published, in the order of the dump."""
     return [PublishedPort(p, situation.name_of(p.container_ip), _flows(situation, p)) for p in situation.docker.ports]
+
+
+def own_ports(situation: Situation) -> list[PublishedPort]:
+    """Every port that other rules publish, in the order in which packets meet them."""
+    found = []
+    for port in situation.own_ports:
+        target = _container(port)
+        behind = _at(situation, target).interface if target else ""
+        port = port._replace(bridge=behind or None)
+        flows = _flows(situation, port)
+        found.append(PublishedPort(port, situation.name_of(port.container_ip), flows, _lan(situation, port)))
+    return found
+
+
+def _lan(situation: Situation, port: Port) -> str | None:
+    name = port.interface or ""
+    outside = situation.end("internet").interface
+    if not name or name == outside or (name.endswith("+") and outside.startswith(name[:-1])):
+        return None
+    return next((str(a.network) for a in situation.topology.addresses if a.interface == name), "lan")
+
+
+def _container(port: Port) -> Address | None:
+    """Where the packets go, if it is one address."""
+    return to_address(port.container_ip) if port.container_ip and "-" not in port.container_ip else None
+
+
+def _at(situation: Situation, address: Address) -> End:
+    """The end with an address; its interface only where something tells it."""
+    topology = situation.topology
+    end = situation.end(str(address))
+    known = topology.known_addresses or end.interface in topology.bridges
+    return end if known and not topology.is_local(address) else end._replace(interface="")
+
+
+def _entry(situation: Situation, port: Port) -> Address:
+    """An address of the host at which the port is published: its own where it is published at several."""
+    own = situation.end("host").address
+    if port.is_everywhere:
+        return own
+    network = to_network(port.host_ip)
+    inside = [a.address for a in situation.topology.addresses if network.covers(a.address)]
+    return inside[0] if inside else Address(network.family, network.number + (not network.is_host))
+
+
+def _caller(situation: Situation, port: Port) -> End:
+    """Somebody outside whom the rule is about: behind the interface that it names, with an address that it names."""
+    end = situation.end("internet")
+    if port.client:
+        network = to_network(port.client)
+        end = situation.end(str(Address(network.family, network.number + (not network.is_host))))
+    elif port.interface in {a.interface for a in situation.topology.addresses} - {end.interface}:
+        end = somebody_on(port.interface, situation.topology) or end
+    return end._replace(interface=port.interface.replace("+", "0")) if port.interface else end
 
 
 def _flows(situation: Situation, port: Port) -> dict[str, Flow]:
     """Ask the trace for each kind of client that this ruleset makes possible."""
     host = situation.end("host")
-    bound = host if port.is_everywhere else host._replace(address=to_address(port.host_ip))
-    target = bound._replace(port=port.host_port)
-    outside = situation.end("internet")
-    container = End(to_address(port.container_ip), port.bridge or "", port.container_port, None)
+    bound = host._replace(address=_entry(situation, port))
+    target = bound._replace(port=UNPUBLISHED if port.is_every else port.host_port)
+    outside, inside = _caller(situation, port), _container(port)
     loopback = host._replace(address=to_address("127.0.0.1" if situation.family == 4 else "::1"))
     asked: dict[str, tuple[End, End]] = {}
     if not port.is_loopback:
         asked["outside"] = (outside, target)
         asked["host"] = (bound._replace(interface=""), target)
     if port.is_everywhere or port.is_loopback:
-        asked["loopback"] = (loopback, loopback._replace(port=port.host_port))
+        asked["loopback"] = (loopback, loopback._replace(port=target.port))
     if port.is_loopback:
-        asked["neighbour"] = (outside, loopback._replace(port=port.host_port))
-    for network in situation.docker.networks:
-        stranger = somebody_on(network.bridge, situation.topology) if network.bridge != port.bridge else None
-        if stranger and not port.is_loopback:
-            asked[f"{NETWORK}{network.bridge}"] = (stranger, target)
+        asked["neighbour"] = (outside, loopback._replace(port=target.port))
+    for bridge in _bridges(situation, port):
+        stranger = somebody_on(bridge, situation.topology) if bridge != port.bridge else None
+        if stranger and not port.is_loopback and stranger != outside:
+            asked[f"{NETWORK}{bridge}"] = (stranger, target)
     if port.bridge and not port.is_loopback:
-        other = somebody_on(port.bridge, situation.topology, other_than=container.address)
+        other = somebody_on(port.bridge, situation.topology, other_than=inside)
         if other:
             asked["same network"] = (other, target)
-    asked["direct"] = (outside, container)
+    if inside and not situation.topology.is_local(inside):
+        aim = UNPUBLISHED if port.is_every else port.container_port
+        asked["direct"] = (situation.end("internet"), End(inside, port.bridge or "", aim, None))
     return {client: _flow(situation, port, client, *ends) for client, ends in asked.items()}
 
 
+def _bridges(situation: Situation, port: Port) -> list[str]:
+    """The bridges with containers, or machines, that may ask for the port."""
+    dockers = [n.bridge for n in situation.docker.networks]
+    return dockers if port.by == DOCKER else list(dict.fromkeys([*dockers, *sorted(situation.topology.bridges)]))
+
+
 def _flow(situation: Situation, port: Port, client: str, source: End, target: End) -> Flow:
-    way = situation.probe(source, target, port.proto)
+    way = situation.probe(source, target, "tcp" if port.proto == "all" else port.proto)
     fields, outcome = way.outcome.fields, way.outcome
     via, seen = "dropped", None
     listens_there = listens(situation, port)
-    if outcome.kind in ARRIVED and str(fields["dst"]) == port.container_ip:
+    rewritten = any(s.place == port.dnat.place for s in way.steps)
+    if outcome.kind in ARRIVED and (str(fields["dst"]) == port.container_ip or rewritten):
         via = "direct" if client == "direct" else "dnat"
         seen = "unchanged" if fields["src"] == source.address else str(fields["src"])
+    elif outcome.kind in ARRIVED and port.by != DOCKER:
+        via = "host" if outcome.kind == "delivered-local" else "elsewhere"
     elif outcome.kind in ARRIVED:
         network = situation.docker.network(port.bridge)
         off = listens_there is False or (
@@ -220,55 +241,10 @@ GONE = ("dropped", "rejected")
 
 
 def reachable_from(published: PublishedPort) -> list[str]:
-    """The clients that get through by the host's address: ``anywhere``, or ``host`` alone; nothing when all are dropped."""
-    outside = published.flows.get("outside")
+    """The clients that get through by the host's address: ``anywhere``, those whom a hand-written rule names (their network,
+    else ``lan``), or ``host`` alone; nothing when all are dropped."""
+    outside, port = published.flows.get("outside"), published.port
     if outside and outside.gets_in:
-        return ["anywhere"]
+        return [port.client or published.lan or "anywhere"]
     local = published.flows.get("loopback") or published.flows.get("host")
     return ["host"] if local and local.gets_in else []
-
-
-def ports_json(situation: Situation) -> dict[str, Any]:
-    """The part of ``ports -o json`` that one family fills."""
-    ports = []
-    found = published_ports(situation)
-    for published in found:
-        port, flows = published.port, published.flows
-        host = flows.get("host") or flows.get("loopback")
-        ports.append(
-            {
-                "host_ip": port.host_ip,
-                "host_port": port.host_port,
-                "proto": port.proto,
-                "container_ip": port.container_ip,
-                "container_port": port.container_port,
-                "bridge": port.bridge,
-                "name": published.name,
-                "loopback_protection": port.loopback_protection,
-                "reachable_from": reachable_from(published),
-                "source_seen": {
-                    "outside": flows["outside"].seen if "outside" in flows else None,
-                    "host": host.seen if host else None,
-                    "other network": other.seen if (other := published.other_network()) else None,
-                },
-                "lines": port.lines,
-                "because": port.because,
-                "by": place_json(flows["outside"].decides if "outside" in flows else None),
-            }
-        )
-    opened = [
-        {
-            "container_ip": f.values["ip"],
-            "container_port": int(str(f.values["port"])),
-            "proto": f.values["proto"],
-            "bridge": f.values["bridge"],
-            "lines": [f.place.line],
-        }
-        for f in situation.docker.opened
-    ]
-    return {
-        "ports": ports,
-        "ranges": [r.json() for r in runs(found)],
-        "opened": opened,
-        "mesh": [m._asdict() for m in situation.docker.mesh],
-    }

@@ -11,6 +11,8 @@ from iptexplain.host.infer import topology_of
 from iptexplain.host.snapshot import Snapshot
 from iptexplain.host.topology import Assumption, Topology
 from iptexplain.recognise.docker import Docker, recognise_docker
+from iptexplain.recognise.docker_port import Port
+from iptexplain.recognise.own_port import own_ports
 from iptexplain.recognise.program import Piece, Program
 from iptexplain.recognise.programs import recognise_programs
 from iptexplain.rules.addresses import Address
@@ -46,6 +48,11 @@ class Situation:
     def programs(self) -> list[Program]:
         """The programs beside Docker that wrote rules here."""
         return recognise_programs(self.ruleset, self.docker.roles.by_place)
+
+    @cached_property
+    def own_ports(self) -> list[Port]:
+        """The ports that are published by rules that are not Docker's."""
+        return own_ports(self.ruleset, self.docker.roles.by_place, self.programs)
 
     def program_of(self, place: Place) -> tuple[Program, Piece] | None:
         """The program beside Docker that wrote a rule, and the part of it to which the rule belongs."""

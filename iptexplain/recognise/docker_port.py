@@ -36,6 +36,9 @@ SHAPES = (
 Key = tuple[str | None, ...]
 TO_CONTAINER = ("port-accept", "port-accept-inside", "hairpin", "direct-port")
 """Roles of a published port's rules that name the container's address and port."""
+DOCKER = "docker"
+EVERY = 65535
+"""How many ports an address has; 0 is none of them."""
 AT_HOST = ("loopback-only", "wsl2-loopback")
 """Roles of its rules that name the host's."""
 
@@ -43,7 +46,9 @@ AT_HOST = ("loopback-only", "wsl2-loopback")
 class Port(NamedTuple):
     """A published port. ``host_ip`` is 0.0.0.0 (or ::) when it is published on every address of the host.
 
-    ``rules``: the other rules that are there for it, by role.
+    ``rules``: the other rules that are there for it, by role; ``by``: who wrote them, ``docker``, ``hand`` or a program
+    (recognise/own_port.py). What Docker does not write can be for ``size`` ports that go to ``inner`` ones, for what comes in by
+    one ``interface`` or from one network (``client``); ``container_ip`` is "" where it leads to the host itself.
     """
 
     host_ip: str
@@ -54,6 +59,11 @@ class Port(NamedTuple):
     bridge: str | None
     dnat: Found
     rules: dict[str, tuple[Found, ...]]
+    by: str = DOCKER
+    size: int = 1
+    inner: int = 1
+    interface: str | None = None
+    client: str | None = None
 
     @property
     def accepts(self) -> tuple[Found, ...]:
@@ -67,6 +77,19 @@ class Port(NamedTuple):
     @property
     def lines(self) -> list[int]:
         return sorted({n for some in self.because.values() for n in some})
+
+    @property
+    def host_last(self) -> int:
+        return self.host_port + self.size - 1
+
+    @property
+    def container_last(self) -> int:
+        return self.container_port + self.inner - 1
+
+    @property
+    def is_every(self) -> bool:
+        """Whether it is every port of an address."""
+        return self.size > EVERY
 
     @property
     def is_everywhere(self) -> bool:
