@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 
 from iptexplain.explain.networks import reason
 from iptexplain.explain.proxy import listens, proxied
-from iptexplain.explain.situation import ARRIVED, UNPUBLISHED, Situation, decider, is_strange
+from iptexplain.explain.situation import ARRIVED, Situation, decider, is_strange
 from iptexplain.host.endpoints import End, somebody_on
+from iptexplain.host.subnets import UNNAMED
 from iptexplain.recognise.docker_port import DOCKER, Port
 from iptexplain.rules.addresses import Address, to_address, to_network
 from iptexplain.rules.model import Place
+from iptexplain.walk.conntrack import UNPUBLISHED
 from iptexplain.walk.outcome import Trace
 
 NETWORK = "network:"
@@ -142,8 +144,11 @@ def _at(situation: Situation, address: Address) -> End:
     """The end with an address; its interface only where something tells it."""
     topology = situation.topology
     end = situation.end(str(address))
-    known = topology.known_addresses or end.interface in topology.bridges
-    return end if known and not topology.is_local(address) else end._replace(interface="")
+    known = topology.known_addresses or end.interface in {
+        a.interface for a in topology.addresses if a.network.covers(address)
+    }
+    named = known and not end.interface.startswith(UNNAMED)
+    return end if named and not topology.is_local(address) else end._replace(interface="")
 
 
 def _entry(situation: Situation, port: Port) -> Address:

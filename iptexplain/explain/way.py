@@ -157,7 +157,7 @@ def _relevant(situation: Situation, way: Trace) -> list[Assumption]:
         values = assumption.values
         if assumption.name == "assumed":
             relevant = "." in values["name"] or values["name"] in way.assumed
-        elif assumption.name == "bridge":
+        elif assumption.name in ("bridge", "subnet", "unnamed"):
             relevant = values["bridge"] in interfaces
         elif assumption.name == "container" or assumption.name == "host_address":
             relevant = values["address"] in ends

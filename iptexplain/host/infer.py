@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from iptexplain.host.snapshot import Snapshot
+from iptexplain.host.subnets import UNNAMED, Subnets
 from iptexplain.host.sysctls import BRIDGE_CALL, FORWARDING, of_interface
 from iptexplain.host.topology import Assumption, Endpoint, HostAddress, Route, Topology, from_facts
-from iptexplain.rules.addresses import BITS, Address, Network, to_network
+from iptexplain.rules.addresses import BITS, Address, to_network
 from iptexplain.rules.model import Rule, Ruleset
 from iptexplain.rules.nat import NatTarget
 from iptexplain.rules.values import Family
@@ -76,37 +77,29 @@ def _rules(ruleset: Ruleset) -> Iterator[Rule]:
         yield from table.rules()
 
 
-def subnets_of(ruleset: Ruleset) -> dict[str, tuple[Network, int]]:
-    """Bridge → its subnet and the line that says so: MASQUERADE or SNAT ``-s SUBNET ! -o BRIDGE``, else an internal network's drop."""
-    found: dict[str, tuple[Network, int]] = {}
-    nat = ruleset.chain("nat", "POSTROUTING")
-    for rule in nat.rules if nat else ():
-        s, o = rule.parameters.get("s"), rule.parameters.get("o")
-        if s and o and o.inverted and not s.inverted and not s.value.is_host and rule.target is not None:
-            found.setdefault(o.value, (s.value, rule.line))
-    table = ruleset.tables.get("filter")
-    for rule in table.rules() if table else ():
-        s, o = rule.parameters.get("s"), rule.parameters.get("o")
-        d, i = rule.parameters.get("d"), rule.parameters.get("i")
-        for network, interface in ((s, o), (d, i)):
-            if network and interface and network.inverted and not interface.inverted and not network.value.is_host:
-                found.setdefault(interface.value, (network.value, rule.line))
-    return found
-
-
 def _infer_bridges(topology: Topology, ruleset: Ruleset) -> None:
-    for bridge, (network, line) in subnets_of(ruleset).items():
+    subnets = Subnets(ruleset)
+    for subnet in subnets.all():
+        name, network = subnet.interface, subnet.network
         gateway = Address(network.family, network.number + 1)
-        topology.bridges.add(bridge)
-        topology.addresses.append(HostAddress(bridge, gateway, network))
-        topology.routes.append(Route(network, bridge, prefsrc=gateway))
-        values = {"bridge": bridge, "network": str(network), "gateway": str(gateway)}
-        topology.assumptions.append(Assumption("bridge", values, line))
+        if subnet.bridge:
+            topology.bridges.add(name)
+        topology.addresses.append(HostAddress(name, gateway, network))
+        topology.routes.append(Route(network, name, prefsrc=gateway))
+        values = {
+            "bridge": name,
+            "network": str(network),
+            "gateway": str(gateway),
+            "lines": subnet.lines,
+            "alone": subnet.alone,
+        }
+        kind = "unnamed" if name.startswith(UNNAMED) else "subnet" if len(subnet.lines) > 1 else "bridge"
+        topology.assumptions.append(Assumption(kind, values, subnet.lines[0]))
     for rule in _rules(ruleset):
         d, o = rule.parameters.get("d"), rule.parameters.get("o")
         if d and o and not d.inverted and not o.inverted and d.value.is_host and o.value not in ("lo", ""):
             address = Address(d.value.family, d.value.number)
-            if topology.endpoint_at(address) is None and o.value in topology.bridges | _docker_bridges(ruleset):
+            if topology.endpoint_at(address) is None and o.value in topology.bridges | subnets.switches:
                 topology.bridges.add(o.value)
                 topology.endpoints.append(Endpoint(str(address), o.value, (address,)))
                 route = topology.route(address)
@@ -116,23 +109,14 @@ def _infer_bridges(topology: Topology, ruleset: Ruleset) -> None:
                     topology.assumptions.append(Assumption("container", values, rule.line))
 
 
-def _docker_bridges(ruleset: Ruleset) -> set[str]:
-    """Interfaces that a rule compares with themselves (``-i X -o X`` or ``-i X ! -o X``): what bridges of containers look like."""
-    found = set()
-    for rule in _rules(ruleset):
-        i, o = rule.parameters.get("i"), rule.parameters.get("o")
-        if i and o and i.value == o.value:
-            found.add(i.value)
-    return found
-
-
 def _infer_host(topology: Topology, ruleset: Ruleset) -> None:
     """The outside interface, and the host's address there: one that a DNAT rule is bound to, else an example."""
+    own = {a.interface for a in topology.addresses}
     named = [
         s.value
-        for rule in _rules(ruleset)
+        for rule in sorted(_rules(ruleset), key=lambda r: not _hides(r))
         for s in (rule.parameters.get("o"), rule.parameters.get("i"))
-        if s and not s.value.endswith("+") and s.value != "lo" and s.value not in topology.bridges
+        if s and not s.value.endswith("+") and s.value != "lo" and s.value not in topology.bridges | own
         and not s.value.startswith(("br-", "docker", "veth", "virbr", "tun", "tap", "wg", "cni"))
     ]  # fmt: skip
     outside = named[0] if named else OUTSIDE
@@ -155,10 +139,16 @@ def _infer_host(topology: Topology, ruleset: Ruleset) -> None:
     else:
         values = {"addresses": [str(a) for a, _ in bound], "interface": outside}
         topology.assumptions.append(Assumption("bound_address", values, bound[0][1]))
-    for address, _ in bound:
-        topology.addresses.append(HostAddress(outside, address, to_network(f"{address}/{BITS[family]}", family)))
+    addresses = [HostAddress(outside, a, to_network(f"{a}/{BITS[family]}", family)) for a, _ in bound]
+    topology.addresses = [*addresses, *topology.addresses]  # the first that is on no bridge is the host's own
     if not named:
         topology.assumptions.append(Assumption("outside", {"interface": outside}))
+
+
+def _hides(rule: Rule) -> bool:
+    """Whether a rule gives what leaves by an interface the host's own address: that way lies the outside."""
+    o, target = rule.parameters.get("o"), rule.target
+    return isinstance(target, NatTarget) and target.manip == "src" and o is not None and not o.inverted
 
 
 def _infer_routes(topology: Topology, ruleset: Ruleset) -> None:
