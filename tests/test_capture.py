@@ -101,7 +101,7 @@ def test_every_command_reads_it(host: Host, tmp_path: Path) -> None:
         iptexplain, ["trace", str(file), "--from", "internet", "--to", "host:8080", "--assume", "ip_forward=1"]
     )
     assert traced.stdout.startswith("Arrives: ")
-    assert "The other iptables of this host (legacy) lets the packet pass." in traced.stdout
+    assert "Both iptables of this host hold a table" in traced.stdout
 
 
 def test_the_same_host_gives_the_same_bytes(host: Host) -> None:

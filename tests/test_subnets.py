@@ -28,7 +28,9 @@ def dump(nat: tuple[str, ...], filters: tuple[str, ...]) -> str:
 def found(text: str) -> list[str]:
     """``INTERFACE SUBNET LINES``, with a star where the interface is a switch."""
     [(_, ruleset)] = read_snapshot(text).rulesets()
-    return [f"{s.interface}{'*' * s.bridge} {s.network} {','.join(map(str, s.lines))}" for s in Subnets(ruleset).all()]
+    return [
+        f"{s.interface}{'*' * s.bridge} {s.network} {','.join(map(str, s.lines))}" for s in Subnets([ruleset]).all()
+    ]
 
 
 SAID: dict[str, tuple[tuple[str, ...], tuple[str, ...], list[str]]] = {

@@ -53,7 +53,8 @@ def assume_option(function: F) -> F:
         multiple=True,
         metavar="NAME=VALUE",
         help="Take for granted what no dump shows: limit=within or limit=beyond (its rate), time=yes or time=no (of any match: "
-        "whether it holds), NFQUEUE=accept or NFQUEUE=drop, a sysctl such as bridge-nf-call-iptables=0.",
+        "whether it holds), NFQUEUE=accept or NFQUEUE=drop, order=nft or order=legacy (which backend is asked first), "
+        "a sysctl such as bridge-nf-call-iptables=0.",
     )(function)
 
 

@@ -13,7 +13,7 @@ from iptexplain.commands._docker import docker_option, read_named
 from iptexplain.commands._io import DUMP, assume_option, dump_argument, output_options, read_lines, show
 from iptexplain.errors import OptionError, UsageError
 from iptexplain.explain.question import Asker, no_port_named
-from iptexplain.explain.situation import ARRIVED, Situation
+from iptexplain.explain.situation import ARRIVED, Situation, situation_of
 from iptexplain.explain.way import trace_facts, trace_json
 from iptexplain.explain.words import listed
 from iptexplain.host.snapshot import Snapshot
@@ -147,8 +147,8 @@ def _stream(snapshot: Snapshot, file: str) -> set[str]:
             packet = _loaded(line.strip())
             family: Family = 6 if isinstance(packet, dict) and ":" in str(packet.get("src", "")) else 4
             if family not in flows:
-                situation = Situation(snapshot, family)
-                flows[family] = (situation, Flows(situation.ruleset, situation.topology))
+                situation = situation_of(snapshot, family)
+                flows[family] = (situation, Flows(situation.ruleset, situation.topology, situation.beside))
             situation, walker = flows[family]
             if isinstance(packet, dict) and packet.get("after") is not None:
                 packet["after"] = _number(packet["after"], order, family)

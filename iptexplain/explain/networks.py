@@ -83,7 +83,7 @@ def reason(situation: Situation, way: Trace) -> str:
         return "unknown"
     if place is None:
         return "no-rule"
-    found = situation.docker.roles.by_place.get(place)
+    found = situation.role_of(place)
     if found:
         return found.role
     if place.rule == "policy":
@@ -164,7 +164,7 @@ def merged(answers: list[dict[str, Any]], situations: list[Situation]) -> dict[s
                 found[key] = found.get(key, []) + value
             else:
                 found[key] = found.get(key) or value
-    texts = [assumption_text(a) for s in situations for a in s.assumptions]
+    texts = [assumption_text(a) for s in situations for a in s.granted]
     found["assumptions"] = list(dict.fromkeys(texts))
     return found
 

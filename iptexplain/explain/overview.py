@@ -24,6 +24,7 @@ def overview(situation: Situation, verbose: bool = False) -> dict[str, Any]:
         "situation": situation,
         "family": ruleset.family,
         "others": situation.others,
+        "docker_beside": bool(situation.half and situation.half.docker.layout),
         "backend": ruleset.backend.value if ruleset.backend_known else None,
         "version": next((t.generated.version for t in ruleset.tables.values() if t.generated), None),
         "tables": list(ruleset.tables),
@@ -53,7 +54,7 @@ def overview(situation: Situation, verbose: bool = False) -> dict[str, Any]:
         "chains": [chain_view(situation, t, c) for t in ruleset.tables.values() for c in t.chains.values()]
         if verbose
         else [],
-        "assumptions": situation.assumptions,
+        "assumptions": situation.granted,
     }
 
 

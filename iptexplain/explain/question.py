@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from iptexplain.errors import OptionError, UsageError
-from iptexplain.explain.situation import Situation
+from iptexplain.explain.situation import Situation, situation_of
 from iptexplain.host.endpoints import End, split_port
 from iptexplain.host.snapshot import Snapshot
 from iptexplain.host.topology import Assumption, Route
@@ -35,7 +35,7 @@ class Asker:
     def situation(self, family: Family) -> Situation:
         """Raises UsageError where no rules of this family were given."""
         if family not in self._situations:
-            self._situations[family] = Situation(self.snapshot, family)
+            self._situations[family] = situation_of(self.snapshot, family)
         return self._situations[family]
 
     def ask(self, source: str | None, target: str | None, given: Mapping[str, str], ipv6: bool = False) -> Answered:

@@ -8,6 +8,7 @@ from typing import Any
 from iptexplain.explain.chains import misled, warning
 from iptexplain.explain.layout import leftover_text
 from iptexplain.explain.situation import Situation
+from iptexplain.host.backends import SUFFIX
 from iptexplain.host.infer import EXAMPLE_OUTSIDE
 from iptexplain.recognise.docker_network import Network
 from iptexplain.recognise.docker_port import Port
@@ -44,9 +45,9 @@ def remedy(situation: Situation, way: Trace) -> dict[str, Any]:
         "unasked_icc": _unasked_icc(situation, way, source),
         "broken": [leftover_text(x) for x in situation.docker.leftovers if x.kind in BROKEN],
         "layout": situation.docker.layout,
-        **_half(situation),
+        "half_missing": any(a.name == "missing_half" for a in situation.assumptions),
+        **_halves(situation, way),
         "inside": situation.docker.namespace.kind,
-        "command": "ip6tables" if situation.family == 6 else "iptables",
         "family": situation.family,
         "anybody": str(asked["src"]) in EXAMPLE_OUTSIDE.values(),
         "other_family_given": len(situation.snapshot.families) > 1,
@@ -54,11 +55,14 @@ def remedy(situation: Situation, way: Trace) -> dict[str, Any]:
     }
 
 
-def _half(situation: Situation) -> dict[str, Any]:
-    """The other iptables of this host, whose rules the kernel asks as well, and whether they were left out."""
-    missing = any(a.name == "missing_half" for a in situation.assumptions)
-    names = [r.backend.value for r in situation.others] or ["legacy"] * missing
-    return {"half": next(iter(names), None), "half_missing": missing}
+def _halves(situation: Situation, way: Trace) -> dict[str, Any]:
+    """Where both backends hold rules: whose decide about a packet that is dropped, and with which program to change them."""
+    name, own = "ip6tables" if situation.family == 6 else "iptables", situation.ruleset.backend
+    if situation.half is None:
+        return {"command": name, "backends": False, "other_half": None}
+    decides = next((s.backend for s in way.steps if s.place == way.outcome.by), own)
+    other = SUFFIX[decides] if situation.docker.layout and decides is not own else None
+    return {"command": f"{name}-{SUFFIX[decides]}", "backends": True, "own_half": SUFFIX[own], "other_half": other}
 
 
 def _network(situation: Situation, interface: Any) -> Network | None:

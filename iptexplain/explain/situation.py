@@ -15,6 +15,7 @@ from iptexplain.recognise.docker_port import Port
 from iptexplain.recognise.own_port import own_ports
 from iptexplain.recognise.program import Piece, Program
 from iptexplain.recognise.programs import recognise_programs
+from iptexplain.recognise.shape import Found
 from iptexplain.rules.addresses import Address
 from iptexplain.rules.model import Dump, Jump, Place, Ruleset
 from iptexplain.rules.values import Family
@@ -41,6 +42,16 @@ class Situation:
         return self.snapshot.others(self.ruleset)
 
     @cached_property
+    def half(self) -> Situation | None:
+        """The rules of the other backend, which the trace asks as well."""
+        found = next(((d, r) for d, r in self.snapshot.halves() if r in self.others), None)
+        return Situation(self.snapshot, self.family, found) if found else None
+
+    @property
+    def beside(self) -> Ruleset | None:
+        return self.half.ruleset if self.half else None
+
+    @cached_property
     def docker(self) -> Docker:
         return recognise_docker(self.ruleset, self.snapshot.facts)
 
@@ -56,7 +67,13 @@ class Situation:
 
     def program_of(self, place: Place) -> tuple[Program, Piece] | None:
         """The program beside Docker that wrote a rule, and the part of it to which the rule belongs."""
-        return next(((p, p.by_place[place]) for p in self.programs if place in p.by_place), None)
+        programs = self.programs + (self.half.programs if self.half else [])
+        return next(((p, p.by_place[place]) for p in programs if place in p.by_place), None)
+
+    def role_of(self, place: Place | None) -> Found | None:
+        """Docker's rule at a place, in either half."""
+        halves = (self, self.half) if self.half else (self,)
+        return next((h.docker.roles.by_place[place] for h in halves if place in h.docker.roles.by_place), None)
 
     @cached_property
     def topology(self) -> Topology:
@@ -76,7 +93,15 @@ class Situation:
 
     @property
     def assumptions(self) -> list[Assumption]:
+        """What is taken for granted where this half alone is asked."""
         return self.topology.assumptions
+
+    @property
+    def granted(self) -> list[Assumption]:
+        """What is taken for granted where packets are traced, through both halves."""
+        found = [a for a in self.assumptions if a.name != "other_half"]
+        shared = self.half and sorted({*self.ruleset.tables} & {*self.half.ruleset.tables})
+        return [*found, Assumption("order", {"tables": shared, "matters": False})] if shared else found
 
     def text(self, place: Place) -> str:
         """The line of the dump at a place."""
@@ -107,7 +132,7 @@ class Situation:
         packet: dict[str, Any] = {"src": source.address, "dst": target.address, "proto": proto, "iif": source.interface}
         ports = {"sport": source.port, "dport": target.port} if proto in TRACKED_PORTS else {}
         packet |= {name: port for name, port in ports.items() if port is not None}
-        return trace(self.ruleset, self.topology, Packet(opening({**packet, **fields})))
+        return trace(self.ruleset, self.topology, Packet(opening({**packet, **fields})), beside=self.beside)
 
     def answer_to(self, way: Trace) -> Trace | None:
         """The way of the first answer to a packet that arrived; None where there is none to follow (loopback).
@@ -128,7 +153,7 @@ class Situation:
             fields |= {"icmp_type": PINGS[last["proto"]][last["icmp_type"]], "icmp_code": 0}
         if "icmp_id" in last:
             fields["icmp_id"] = last["icmp_id"]
-        return trace(self.ruleset, self.topology, Packet(fields), way.connection, reply=True)
+        return trace(self.ruleset, self.topology, Packet(fields), way.connection, reply=True, beside=self.beside)
 
 
 def is_strange(way: Trace, answer: Trace) -> bool:
@@ -141,9 +166,18 @@ ARRIVED = ("forwarded", "delivered-local", "sent")
 
 
 def verdict(way: Trace) -> str:
-    """accepted, dropped, rejected or unknown."""
-    kind = way.outcome.kind
+    """accepted, dropped, rejected or unknown; dropped also where only the order of two backends tells which of the two it is."""
+    kind, branches = way.outcome.kind, way.outcome.branches
+    if branches and all(b.kind in ("dropped", "rejected") for b in branches):
+        return "dropped"
     return "accepted" if kind in ARRIVED else kind
+
+
+def situation_of(snapshot: Snapshot, family: Family) -> Situation:
+    """The one to ask about packets: of two halves that in which Docker wrote. Raises UsageError for a family without rules."""
+    found = Situation(snapshot, family)
+    dockers = found.half if found.half and found.half.docker.layout and not found.docker.layout else None
+    return dockers or found
 
 
 def situations(snapshot: Snapshot) -> list[Situation]:

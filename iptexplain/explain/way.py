@@ -16,6 +16,7 @@ from iptexplain.host.assume import words_for
 from iptexplain.host.infer import EXAMPLE_HOST
 from iptexplain.host.snapshot import SCHEMA
 from iptexplain.host.topology import Assumption
+from iptexplain.rules.answer import Backend
 from iptexplain.rules.extension import Match
 from iptexplain.rules.model import Place
 from iptexplain.rules.nat import NatTarget
@@ -42,6 +43,7 @@ class Stage(NamedTuple):
     hook: str
     table: str
     lines: list[Line]
+    backend: Backend
 
 
 def stages(way: Trace) -> list[Stage]:
@@ -50,8 +52,8 @@ def stages(way: Trace) -> list[Stage]:
     decided = decider(way)
     for step in way.steps:
         table = step.place.table
-        if not found or (found[-1].hook, found[-1].table) != (step.hook, table):
-            found.append(Stage(step.hook, table, []))
+        if not found or (found[-1].hook, found[-1].table, found[-1].backend) != (step.hook, table, step.backend):
+            found.append(Stage(step.hook, table, [], step.backend))
         words = conditions(step.rule) if step.rule else ""
         does = said(step.action).removeprefix("jump:").replace("goto:", "goto ")
         to = ", ".join(f"{k} {v}" for k, v in step.to.items())
@@ -90,7 +92,8 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
         "decides_action": said(action(by.rule.target)) if by and by.rule else "",
         "proxied": proxied(situation, way),
         "writer": written_by(situation, decided) if decided else "",
-        "unknowns": [_question(u) for u in sorted(way.unknowns, key=lambda u: u.place.line)],
+        "unknowns": [_question(u) for u in sorted(way.unknowns, key=lambda u: u.place.line) if not u.is_order],
+        "order_matters": any(u.is_order for u in way.unknowns),
         "bound": BRANCH_LIMIT if way.bounded else None,
         "told": way.told,
         "kept_port": _kept_port(way),
@@ -143,7 +146,7 @@ def _network_of(situation: Situation, address: Any) -> str | None:
 
 
 def _purpose(situation: Situation, place: Place | None) -> str:
-    found = situation.docker.roles.by_place.get(place) if place else None
+    found = situation.role_of(place)
     return purpose(found) if found else ""
 
 
@@ -153,7 +156,7 @@ def _relevant(situation: Situation, way: Trace) -> list[Assumption]:
     interfaces = {fields.get("iif"), last.get("oif"), way.outcome.interface}
     ends = {str(f[k]) for f in (fields, last) for k in ("src", "dst")}
     used = []
-    for assumption in situation.assumptions:
+    for assumption in situation.granted:
         values = assumption.values
         if assumption.name == "assumed":
             relevant = "." in values["name"] or values["name"] in way.assumed
@@ -169,8 +172,12 @@ def _relevant(situation: Situation, way: Trace) -> list[Assumption]:
             relevant = values["bridge"] in interfaces and any(e.startswith("127.") for e in ends)
         elif assumption.name == "bridge_nf_call":
             relevant = way.outcome.bridged
-        elif assumption.name in ("other_half", "missing_half"):
+        elif assumption.name == "missing_half":
             relevant = bool(way.steps)
+        elif assumption.name == "order":
+            shared = sorted({u.place.table for u in way.unknowns if u.is_order})
+            assumption = assumption._replace(values={"tables": shared, "matters": way.outcome.kind == "unknown"})
+            relevant = bool(shared)
         else:
             relevant = way.outcome.kind == "forwarded" and not way.outcome.bridged
         if relevant:
@@ -221,6 +228,7 @@ def _steps_json(situation: Situation, way: Trace) -> list[dict[str, Any]]:
             "table": s.place.table,
             "chain": said(s.place.chain),
             "rule": s.place.rule,
+            **({"backend": s.backend.value} if situation.half else {}),
             "action": said(s.action),
             **({"to": fields_json(s.to)} if s.to else {}),
             "line": s.place.line,

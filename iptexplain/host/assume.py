@@ -12,6 +12,9 @@ from iptexplain.rules.answer import Answer
 from iptexplain.rules.extension import Extension, Match, Target
 from iptexplain.rules.model import Verdict
 
+ORDER, FIRST = "order", ("nft", "legacy")
+"""The assumption which of two backends the kernel asks first, and what can be assumed of it."""
+
 
 def assume(snapshot: Snapshot, texts: Iterable[str]) -> Snapshot:
     """``snapshot`` with what ``texts`` assume; sysctls count more than those of the snapshot.
@@ -45,6 +48,10 @@ def _number(text: str, value: str, most: int) -> int:
 
 
 def _check_word(snapshot: Snapshot, text: str, name: str, word: str) -> None:
+    if name == ORDER and any(snapshot.others(r) for _, r in snapshot.halves()):
+        if word not in FIRST:
+            raise UsageError(f"--assume {text}: of {ORDER} one can assume {', '.join(FIRST)}")
+        return
     asked = _undecided(snapshot)
     if name not in asked:
         near = difflib.get_close_matches(name, [*asked, *SHORT], 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from iptexplain.host.snapshot import Snapshot
 from iptexplain.host.subnets import UNNAMED, Subnets
@@ -34,14 +34,14 @@ def topology_of(snapshot: Snapshot, ruleset: Ruleset) -> Topology:
     if any(r.get("table") not in PLAIN_TABLES for r in snapshot.facts.get("rules", [])):
         topology.assumptions.append(Assumption("policy_routing", {}))
     topology.assumptions += _other_half(snapshot, ruleset)
-    routes_known = bool(topology.routes)
+    routes_known, halves = bool(topology.routes), [ruleset, *snapshot.others(ruleset)]
     if not topology.known_addresses:
-        _infer_bridges(topology, ruleset)
-        _infer_host(topology, ruleset)
+        _infer_bridges(topology, halves)
+        _infer_host(topology, halves)
     if not routes_known:
-        _infer_routes(topology, ruleset)
-    if ruleset.family == 4:
-        _infer_route_localnet(topology, ruleset)
+        _infer_routes(topology)
+    for half in halves if ruleset.family == 4 else ():
+        _infer_route_localnet(topology, half)
     for setting, names in (("ip_forward", FORWARDING), ("bridge_nf_call", BRIDGE_CALL)):
         name = names[ruleset.family]
         if name not in topology.sysctls:
@@ -51,7 +51,7 @@ def topology_of(snapshot: Snapshot, ruleset: Ruleset) -> Topology:
 
 
 def _other_half(snapshot: Snapshot, ruleset: Ruleset) -> list[Assumption]:
-    """The kernel asks both backends; each is explained by itself, as if the other let everything pass."""
+    """The kernel asks both backends; where one is asked by itself, the other is taken to let everything pass."""
     values = {"family": ruleset.family, "backends": [r.backend.value for r in snapshot.others(ruleset)]}
     if values["backends"]:
         return [Assumption("other_half", values)]
@@ -72,13 +72,14 @@ def _infer_route_localnet(topology: Topology, ruleset: Ruleset) -> None:
                 topology.assumptions.append(Assumption("route_localnet", {"name": name, "bridge": o.value}, rule.line))
 
 
-def _rules(ruleset: Ruleset) -> Iterator[Rule]:
-    for table in ruleset.tables.values():
-        yield from table.rules()
+def _rules(rulesets: Sequence[Ruleset]) -> Iterator[Rule]:
+    for ruleset in rulesets:
+        for table in ruleset.tables.values():
+            yield from table.rules()
 
 
-def _infer_bridges(topology: Topology, ruleset: Ruleset) -> None:
-    subnets = Subnets(ruleset)
+def _infer_bridges(topology: Topology, rulesets: Sequence[Ruleset]) -> None:
+    subnets = Subnets(rulesets)
     for subnet in subnets.all():
         name, network = subnet.interface, subnet.network
         gateway = Address(network.family, network.number + 1)
@@ -95,7 +96,7 @@ def _infer_bridges(topology: Topology, ruleset: Ruleset) -> None:
         }
         kind = "unnamed" if name.startswith(UNNAMED) else "subnet" if len(subnet.lines) > 1 else "bridge"
         topology.assumptions.append(Assumption(kind, values, subnet.lines[0]))
-    for rule in _rules(ruleset):
+    for rule in _rules(rulesets):
         d, o = rule.parameters.get("d"), rule.parameters.get("o")
         if d and o and not d.inverted and not o.inverted and d.value.is_host and o.value not in ("lo", ""):
             address = Address(d.value.family, d.value.number)
@@ -109,12 +110,12 @@ def _infer_bridges(topology: Topology, ruleset: Ruleset) -> None:
                     topology.assumptions.append(Assumption("container", values, rule.line))
 
 
-def _infer_host(topology: Topology, ruleset: Ruleset) -> None:
+def _infer_host(topology: Topology, rulesets: Sequence[Ruleset]) -> None:
     """The outside interface, and the host's address there: one that a DNAT rule is bound to, else an example."""
     own = {a.interface for a in topology.addresses}
     named = [
         s.value
-        for rule in sorted(_rules(ruleset), key=lambda r: not _hides(r))
+        for rule in sorted(_rules(rulesets), key=lambda r: not _hides(r))
         for s in (rule.parameters.get("o"), rule.parameters.get("i"))
         if s and not s.value.endswith("+") and s.value != "lo" and s.value not in topology.bridges | own
         and not s.value.startswith(("br-", "docker", "veth", "virbr", "tun", "tap", "wg", "cni"))
@@ -122,7 +123,7 @@ def _infer_host(topology: Topology, ruleset: Ruleset) -> None:
     outside = named[0] if named else OUTSIDE
     bound = [
         (Address(d.value.family, d.value.number), rule.line)
-        for rule in _rules(ruleset)
+        for rule in _rules(rulesets)
         for d in [rule.parameters.get("d")]
         if d
         and not d.inverted
@@ -131,7 +132,7 @@ def _infer_host(topology: Topology, ruleset: Ruleset) -> None:
         and rule.target.manip == "dst"
     ]
     bound = [(a, line) for a, line in bound if not topology.is_local(a)]
-    family = ruleset.family
+    family = topology.family
     if not bound:
         example = to_network(EXAMPLE_HOST[family], family)
         topology.assumptions.append(Assumption("host_address", {"address": EXAMPLE_HOST[family], "interface": outside}))
@@ -151,13 +152,13 @@ def _hides(rule: Rule) -> bool:
     return isinstance(target, NatTarget) and target.manip == "src" and o is not None and not o.inverted
 
 
-def _infer_routes(topology: Topology, ruleset: Ruleset) -> None:
+def _infer_routes(topology: Topology) -> None:
     """Everything that is on no bridge lies outside."""
     outside = next(
         (a.interface for a in topology.addresses if a.interface not in topology.bridges and a.interface != "lo"),
         OUTSIDE,
     )
-    everywhere = to_network("0.0.0.0/0" if ruleset.family == 4 else "::/0", ruleset.family)
+    everywhere = to_network("0.0.0.0/0" if topology.family == 4 else "::/0", topology.family)
     topology.routes.append(
         Route(
             everywhere, outside, prefsrc=next((a.address for a in topology.addresses if a.interface == outside), None)

@@ -36,13 +36,13 @@ class Hidden(NamedTuple):
 
 
 class Subnets:
-    """What the rules of one family say."""
+    """What the rules of one family say, those of both backends."""
 
-    def __init__(self, ruleset: Ruleset) -> None:
-        self.rules = [rule for table in ruleset.tables.values() for rule in table.rules()]
-        nat, filters = ruleset.tables.get("nat"), ruleset.tables.get("filter")
-        self.nat = list(nat.rules()) if nat else []
-        self.filter = list(filters.rules()) if filters else []
+    def __init__(self, rulesets: Iterable[Ruleset]) -> None:
+        tables = [table for ruleset in rulesets for table in ruleset.tables.values()]
+        self.rules = [rule for table in tables for rule in table.rules()]
+        self.nat = [rule for table in tables if table.name == "nat" for rule in table.rules()]
+        self.filter = [rule for table in tables if table.name == "filter" for rule in table.rules()]
 
     def all(self) -> list[Subnet]:
         """Each subnet that rules tie to an interface, and those that they tie to none though they hide them as one network."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 
+from iptexplain.host.assume import ORDER
 from iptexplain.rules.answer import Answer
 from iptexplain.rules.extension import Extension, Match
 from iptexplain.rules.model import Place
@@ -23,6 +24,11 @@ class Unknown(NamedTuple):
     """0 for no and 1 for yes; of a choice, its number."""
     idle: bool = False
     """Whether nothing depends on it: the packet is the same after the rule and goes on, matched or not."""
+
+    @property
+    def is_order(self) -> bool:
+        """Whether it is the question which of two backends is asked first in a table."""
+        return self.place.rule == ORDER
 
     @property
     def match(self) -> Match | None:
@@ -57,6 +63,14 @@ class Decisions:
             self.idle.append(Unknown(place, about, 0, True))
             return False
         return bool(self.choose(place, about, 2))
+
+    def legacy_first(self, table: str) -> bool:
+        """Whether of two backends' tables of one name legacy's is asked first: the one that was made last is (nf_hook_entries_grow),
+        and no dump shows which."""
+        if ORDER in self.assumed:
+            self.used.add(ORDER)
+            return self.assumed[ORDER] == "legacy"
+        return bool(self.choose(Place(table, "", ORDER, 0), None, 2))
 
     def choose(self, place: Place, about: Extension | None, count: int) -> int:
         """Which of ``count`` ways to take, from 0."""

@@ -36,11 +36,11 @@ class Sent(NamedTuple):
 
 
 class Flows:
-    """Traces packets of one ruleset. A packet with ``after`` follows an earlier one, and meets the connections that the packets
-    of that flow have opened; flows do not know each other."""
+    """Traces packets through one ruleset, and what the other backend holds ``beside`` it. A packet with ``after`` follows an
+    earlier one, and meets the connections that the packets of that flow have opened; flows do not know each other."""
 
-    def __init__(self, ruleset: Ruleset, topology: Topology) -> None:
-        self.ruleset, self.topology = ruleset, topology
+    def __init__(self, ruleset: Ruleset, topology: Topology, beside: Ruleset | None = None) -> None:
+        self.ruleset, self.topology, self.beside = ruleset, topology, beside
         self.sent: list[Sent] = []
         """The packets so far."""
         self._known: dict[int, dict[Tuple, Connection]] = {}
@@ -70,7 +70,7 @@ class Flows:
         taken = [
             end for c in self._known.get(first, {}).values() if c is not connection for end in (c.original, c.reply)
         ]
-        answer = trace(self.ruleset, self.topology, typed, connection, reply, taken)
+        answer = trace(self.ruleset, self.topology, typed, connection, reply, taken, self.beside)
         self.sent.append(Sent(first, answer.connection.original if answer.connection else None, answer.reply))
         known = self._known.setdefault(first, {})
         if connection and answer.found:

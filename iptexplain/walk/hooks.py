@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from iptexplain.rules.answer import Backend
 
 CONNTRACK = "conntrack"
@@ -24,3 +26,13 @@ def tables_at(hook: str, backend: Backend) -> tuple[str, ...]:
     if hook == "INPUT" and backend is Backend.NFT:
         return ("mangle", "filter", "nat", "security")
     return HOOKS[hook]
+
+
+def asked_at(hook: str, backends: Sequence[Backend]) -> Iterator[tuple[str, tuple[Backend, ...]]]:
+    """The tables of a hook in order, each with the backends whose table of that name is asked there: tables of one priority
+    follow each other, in nat until one has rewritten the packet."""
+    late = (Backend.NFT,) if hook == "INPUT" and Backend.NFT in backends else ()
+    for table in HOOKS[hook]:
+        yield table, tuple(b for b in backends if table != "security" or b not in late)
+    if late:
+        yield "security", late

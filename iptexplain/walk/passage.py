@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NoReturn
 
 from iptexplain.host.topology import Topology
+from iptexplain.rules.answer import Backend
 from iptexplain.rules.extension import Target
 from iptexplain.rules.matches.physdev import SOME_PORT
 from iptexplain.rules.model import Place, Ruleset
@@ -14,7 +15,7 @@ from iptexplain.rules.targets.reject import MANY
 from iptexplain.walk.bridge import Bridging
 from iptexplain.walk.conntrack import PINGS, Connection, Tuple, tuple_of
 from iptexplain.walk.decide import Decisions
-from iptexplain.walk.hooks import CONNTRACK, MANIP, tables_at
+from iptexplain.walk.hooks import CONNTRACK, MANIP, asked_at
 from iptexplain.walk.outcome import Outcome
 from iptexplain.walk.packet import OneOf, Packet
 from iptexplain.walk.routing import Lost, hears_itself, lost_on_arrival, way_in, way_out, way_out_anew
@@ -44,13 +45,15 @@ class _Ended(Exception):
 class Passage:
     """The packet, its connection when it belongs to a known one (see Tracking), and the way that it takes.
 
-    ``taken``: the tuples of other connections, which NAT must not give to a new one.
+    ``rulesets``: one of each backend that holds rules; ``taken``: the tuples of other connections, which NAT must not give to a
+    new one.
     """
 
-    def __init__(self, ruleset: Ruleset, topology: Topology, packet: Packet, decisions: Decisions,
+    def __init__(self, rulesets: Sequence[Ruleset], topology: Topology, packet: Packet, decisions: Decisions,
                  connection: Connection | None = None, reply: bool = False,
                  settled: frozenset[str] | None = None, taken: Collection[Tuple] = ()) -> None:  # fmt: skip
-        self.ruleset, self.topology, self.decisions, self.taken = ruleset, topology, decisions, taken
+        self.rulesets = {r.backend: r for r in rulesets}
+        self.topology, self.decisions, self.taken = topology, decisions, taken
         fields = {**DEFAULTS, **packet.fields}
         self.tracking = Tracking(fields.pop("ctstate", None), connection, reply, settled)
         self.seen = Seen(fields, topology, self.tracking.field)
@@ -178,28 +181,31 @@ class Passage:
 
     def _hook(self, hook: str) -> None:
         self.seen.fields["hook"] = hook
-        for table in tables_at(hook, self.ruleset.backend):
+        for table, backends in asked_at(hook, tuple(self.rulesets)):
             if table == CONNTRACK:
                 if not self.loopback or self.tracking.state == "INVALID":
                     self.tracking.look_up(self.seen)
                 continue
-            before = self._routed_by() if hook == "OUTPUT" else None
-            if table == "nat":
-                self._nat(hook)
-            elif self._has(table, hook):
-                self._filter(table, hook)
-            if before and before != self._routed_by():
-                self._check_way_out(before)
+            asked = self._asked(table, hook, backends)
+            for ruleset in asked if table != "nat" else (None,):
+                before = self._routed_by() if hook == "OUTPUT" else None
+                if ruleset is None:
+                    self._nat(hook, asked)
+                else:
+                    self._filter(ruleset, table, hook)
+                if before and before != self._routed_by():
+                    self._check_way_out(before)
         if hook in ("INPUT", "POSTROUTING"):
             self.tracking.confirm()
 
-    def _has(self, table: str, hook: str) -> bool:
-        found = self.ruleset.tables.get(table)
-        return found is not None and hook in found.chains
+    def _asked(self, table: str, hook: str, backends: Sequence[Backend]) -> list[Ruleset]:
+        """The rulesets that have a base chain there, in the order in which the kernel asks them."""
+        found = [self.rulesets[b] for b in backends if self.rulesets[b].chain(table, hook)]
+        return found[::-1] if len(found) > 1 and self.decisions.legacy_first(table) else found
 
-    def _filter(self, table: str, hook: str) -> Target | None:
+    def _filter(self, ruleset: Ruleset, table: str, hook: str) -> Target | None:
         """A table's chains; ends the way when they drop the packet."""
-        walk = TableWalk(self.ruleset, table, hook, self.seen, self.decisions, self.steps)
+        walk = TableWalk(ruleset, table, hook, self.seen, self.decisions, self.steps)
         before = dict(self.seen.fields)
         if walk.run() == "DROP":
             self.seen.fields.clear()
@@ -213,7 +219,7 @@ class Passage:
 
     # -- NAT
 
-    def _nat(self, hook: str) -> None:
+    def _nat(self, hook: str, rulesets: Sequence[Ruleset]) -> None:
         ct = self.tracking
         if ct.state in WITHOUT or (self.loopback and hook in ("PREROUTING", "INPUT")):
             return
@@ -227,12 +233,14 @@ class Passage:
         if manip in ct.settled or is_error or (ct.fresh and not ct.attached and ct.state != "NEW"):
             self._known_nat(manip)
             return
-        target = self._filter("nat", hook) if self._has("nat", hook) else None
+        # The first to rewrite the packet is the last that is asked; to accept it is not to rewrite it (nf_nat_inet_fn).
+        targets = (self._filter(ruleset, "nat", hook) for ruleset in rulesets)
+        target = next((t for t in targets if isinstance(t, NatTarget)), None)
         ct.settled.add(manip)
         if ct.reply:
             self._known_nat(manip)
             return
-        if isinstance(target, NatTarget):
+        if target:
             self._rewrite(target, manip)
         if manip == "src" and tuple_of(self.seen).reversed() in self.taken:
             # The answers would be another connection's (nf_nat_used_tuple).

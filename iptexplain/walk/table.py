@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from iptexplain.rules.answer import Answer
+from iptexplain.rules.answer import Answer, Backend
 from iptexplain.rules.extension import Match, Target
 from iptexplain.rules.model import Chain, Jump, Place, Rule, Ruleset, Verdict
 from iptexplain.walk.decide import Decisions
@@ -22,6 +22,9 @@ class Step(NamedTuple):
     to: dict[str, Any]
     """What the rule changed: fields of the packet with their new values."""
 
+    backend: Backend
+    """Whose table it stands in."""
+
 
 class TableWalk:
     """One table, one hook, one packet. ``run`` gives the verdict, ACCEPT or DROP; its rule or policy is then the last of ``steps``."""
@@ -29,7 +32,7 @@ class TableWalk:
     def __init__(
         self, ruleset: Ruleset, table: str, hook: str, packet: Packet, decisions: Decisions, steps: list[Step]
     ) -> None:
-        self.chains = ruleset.tables[table].chains
+        self.chains, self.backend = ruleset.tables[table].chains, ruleset.backend
         self.table, self.hook, self.packet, self.decisions, self.steps = table, hook, packet, decisions, steps
         self.target: Target | None = None
 
@@ -39,10 +42,10 @@ class TableWalk:
         verdict = self._chain(base, 0)
         if verdict is not None:
             return verdict
-        self.steps.append(
-            Step(self.hook, Place(self.table, base.name, "policy", base.line), base.policy or "ACCEPT", None, 0, {})
-        )
-        return base.policy or "ACCEPT"
+        policy = base.policy or "ACCEPT"
+        place = Place(self.table, base.name, "policy", base.line)
+        self.steps.append(Step(self.hook, place, policy, None, 0, {}, self.backend))
+        return policy
 
     def _chain(self, chain: Chain, depth: int) -> str | None:
         """The verdict of a chain, None when the packet falls out of its end or returns."""
@@ -85,7 +88,7 @@ class TableWalk:
         return "ACCEPT" if self.decisions.decide(place, target) else "DROP"
 
     def _step(self, place: Place, action: str, rule: Rule, depth: int, to: dict[str, Any] | None = None) -> None:
-        self.steps.append(Step(self.hook, place, action, rule, depth, to if to is not None else {}))
+        self.steps.append(Step(self.hook, place, action, rule, depth, to or {}, self.backend))
 
     def _matches(self, rule: Rule, place: Place) -> bool:
         """Every condition in order. A definite no ends it; only when nothing says no are the unknown ones decided."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from iptexplain.host.topology import Topology
+from iptexplain.rules.answer import Backend
 from iptexplain.rules.model import Ruleset
 from iptexplain.rules.nat import NatTarget
 from iptexplain.walk.answers import own_answer
@@ -17,23 +18,24 @@ from iptexplain.walk.passage import Passage
 
 def trace(
     ruleset: Ruleset, topology: Topology, packet: Packet, connection: Connection | None = None, reply: bool = False,
-    taken: Collection[Tuple] = (),
+    taken: Collection[Tuple] = (), beside: Ruleset | None = None,
 ) -> Trace:  # fmt: skip
-    """The way of ``packet`` through ``ruleset`` on a host of this ``topology``.
+    """The way of ``packet`` through ``ruleset`` on a host of this ``topology``; ``beside``: what the other backend holds.
 
     ``connection``: the known connection that it belongs to, ``reply``: whether it goes the connection's other way; ``taken``:
     both tuples of the other known connections. Where rules cannot be decided, every way is taken: if all end alike the
     answer is definite, else its kind is unknown.
     """
-    return _all(ruleset, topology, packet, connection, reply, None, taken)
+    rulesets = sorted((ruleset, beside), key=lambda r: r.backend is Backend.LEGACY) if beside else (ruleset,)
+    return _all(rulesets, topology, packet, connection, reply, None, taken)
 
 
 def _all(
-    ruleset: Ruleset, topology: Topology, packet: Packet, connection: Connection | None, reply: bool,
+    rulesets: Sequence[Ruleset], topology: Topology, packet: Packet, connection: Connection | None, reply: bool,
     settled: frozenset[str] | None, taken: Collection[Tuple] = (),
 ) -> Trace:  # fmt: skip
     def one(decisions: Decisions) -> tuple[Trace, Passage]:
-        passage = Passage(ruleset, topology, packet, decisions, connection, reply, settled, taken)
+        passage = Passage(rulesets, topology, packet, decisions, connection, reply, settled, taken)
         outcome = passage.run()
         unknowns = (*decisions.asked, *decisions.idle)
         ct, mark = passage.tracking, passage.seen.fields["connmark"]
@@ -50,7 +52,7 @@ def _all(
     if not told.hooked:
         outcome = Outcome("sent", None, told.interface, told.packet.fields)
         return joined._replace(told=Trace(told.packet, (), outcome, None, None, True))
-    answered = _all(ruleset, topology, told.packet, told.connection, told.reply, told.settled)
+    answered = _all(rulesets, topology, told.packet, told.connection, told.reply, told.settled)
     # An ICMP error about the host's own reset goes the connection's first way, and makes it known (nf_conntrack_confirm).
     found = told.connection is not None and told.settled is None
     return joined._replace(
