@@ -7,11 +7,13 @@ from typing import Any
 
 from iptexplain.explain.chains import misled, warning
 from iptexplain.explain.layout import leftover_text
-from iptexplain.explain.situation import Situation
+from iptexplain.explain.situation import Situation, decider
 from iptexplain.host.backends import SUFFIX
+from iptexplain.host.endpoints import End
 from iptexplain.host.infer import EXAMPLE_OUTSIDE
 from iptexplain.recognise.docker_network import Network
 from iptexplain.recognise.docker_port import Port
+from iptexplain.rules.addresses import to_address
 from iptexplain.rules.model import Place
 from iptexplain.walk.outcome import Trace
 from iptexplain.walk.packet import OneOf
@@ -26,12 +28,16 @@ def remedy(situation: Situation, way: Trace) -> dict[str, Any]:
     source, target = _network(situation, asked.get("iif")), _target(situation, way)
     home = _home(situation, asked)
     home_network = _network(situation, home.bridge if home else None)
+    published = _published(situation, last)
+    detour = _detour(situation, way, published) if source and target and published else None
     return {
         "from_network": source,
         "to_network": target,
         "connects": {n.bridge: _in_docker(n) for n in (source, target, home_network) if n},
         "back": _barrier(situation, target, source),
-        "published": _published(situation, last),
+        "published": published,
+        "detour": detour,
+        "detour_by": decider(detour) if detour else None,
         "home": home,
         "home_network": home_network,
         "elsewhere": _elsewhere(situation, way),
@@ -50,6 +56,7 @@ def remedy(situation: Situation, way: Trace) -> dict[str, Any]:
         "inside": situation.docker.namespace.kind,
         "family": situation.family,
         "anybody": str(asked["src"]) in EXAMPLE_OUTSIDE.values(),
+        "to_anybody": str(asked["dst"]) in EXAMPLE_OUTSIDE.values(),
         "other_family_given": len(situation.snapshot.families) > 1,
         "ufw": situation.ruleset.chain("filter", "ufw-user-input") is not None,
     }
@@ -100,6 +107,14 @@ def _published(situation: Situation, last: dict[str, Any]) -> Port | None:
     wanted = (str(last["dst"]), last.get("dport"), last["proto"])
     ports = situation.docker.ports
     return next((p for p in ports if (p.container_ip, p.container_port, p.proto) == wanted), None)
+
+
+def _detour(situation: Situation, way: Trace, port: Port) -> Trace | None:
+    """The way of the same sender to the published port: to the host's address on the sender's own bridge, if it is published there."""
+    asked = way.packet.fields
+    address = situation.gateway(asked["iif"]) if port.is_everywhere else to_address(port.host_ip)
+    source = End(asked["src"], asked["iif"], asked.get("sport"), None)
+    return situation.probe(source, End(address, "", port.host_port, None), port.proto) if address else None
 
 
 def _is_about(port: Port, asked: dict[str, Any]) -> bool:
