@@ -11,6 +11,9 @@ import pytest
 from iptexplain.commands import program
 from iptexplain.outputs.man import docker_page, page, roff
 from iptexplain.outputs.man_rules import rules
+from iptexplain.rules.answer import Backend
+from iptexplain.rules.parse import parse
+from iptexplain.rules.save import save_rule
 from tests.conftest import ROOT, Golden
 from tests.examples import arguments, shown
 
@@ -114,3 +117,16 @@ def test_roff_escapes() -> None:
         ".EE",
         ".RE",
     ]
+
+
+def test_rules_for_a_host_without_dockers_rules_are_those_of_the_catalogue() -> None:
+    """The commands that the manual gives, as iptables-save prints them, are the host of the question about rules by hand."""
+    commands = re.findall(
+        r"^iptables (?:-t (nat) )?(-A .*(?:br-web|172\.28\.0\.|ESTABLISHED).*)$", read(DOCKER_PAGE), re.MULTILINE
+    )
+    saved = set((ROOT / "fixtures/questions/i-by-hand/rules.v4").read_text().splitlines())
+    asked = [f"*{table or 'filter'}\n{rule}\nCOMMIT\n" for table, rule in commands]
+    written = [
+        save_rule(r, Backend.NFT) for text in asked for t in parse(text).rulesets[0].tables.values() for r in t.rules()
+    ]
+    assert set(written) == {line for line in saved if line.startswith("-A ")}
