@@ -46,7 +46,7 @@ def own_ports(ruleset: Ruleset, dockers: Container[Place], programs: Iterable[Pr
     writers = {place: p.name for p in programs for place in p.by_place}
     found = [
         _port(ruleset, place, rule, way, ports, writers.get(place, "hand"))
-        for place, rule, way in _doors(ruleset, "PREROUTING", Way(), ())
+        for place, rule, way in _doors(ruleset, "PREROUTING", Way(), set())
         if place not in dockers and writers.get(place) not in SHARED_OUT
         for ports in way.ports
     ]
@@ -60,18 +60,21 @@ def _covers(wide: Port, port: Port, before: bool) -> bool:
     return same and all(o in (None, m) for o, m in zip(others, mine, strict=True)) and (others != mine or not before)
 
 
-def _doors(ruleset: Ruleset, name: str, way: Way, above: tuple[str, ...]) -> Iterator[tuple[Place, Rule, Way]]:
-    """The rules that rewrite destinations in a chain and in those that it jumps to, with what is asked up to there."""
+def _doors(ruleset: Ruleset, name: str, way: Way, met: set[tuple[str, Way]]) -> Iterator[tuple[Place, Rule, Way]]:
+    """The rules that rewrite destinations in a chain and in those that it jumps to, with what is asked up to there; ``met``: the
+    chains that were looked through, each with what was asked before it."""
+    met.add((name, way._replace(jumps=())))
     for place, rule in placed("nat", ruleset.tables["nat"].chains[name]):
         target = rule.target
-        leads = isinstance(target, Jump) and target.chain not in above
         rewrites = isinstance(target, NatTarget) and target.manip == "dst"
-        narrowed = _narrowed(way, rule) if leads or rewrites else None
-        if narrowed and isinstance(target, Jump):
-            jump = Found("own_port", "jump", place, rule, NOTHING)
-            yield from _doors(ruleset, target.chain, narrowed._replace(jumps=(*way.jumps, jump)), (*above, name))
-        elif narrowed:
+        narrowed = _narrowed(way, rule) if rewrites or isinstance(target, Jump) else None
+        if narrowed is None:
+            continue
+        if not isinstance(target, Jump):
             yield place, rule, narrowed
+        elif (target.chain, narrowed._replace(jumps=())) not in met:
+            jump = Found("own_port", "jump", place, rule, NOTHING)
+            yield from _doors(ruleset, target.chain, narrowed._replace(jumps=(*way.jumps, jump)), met)
 
 
 def _narrowed(way: Way, rule: Rule) -> Way | None:
