@@ -81,7 +81,7 @@ class Asked:
         }  # fmt: skip
 
     def json(self) -> dict[str, Any]:
-        """The answer as design section 8 has it, without its schema's number."""
+        """The answer for JSON, without its schema's number."""
         return {
             "decided": self.decided,
             "assumptions": [assumption_text(a) for a in self.situation.assumptions],

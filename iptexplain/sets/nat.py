@@ -111,7 +111,7 @@ class Nat:
             ours = [
                 a
                 for a in self.topology.addresses
-                if is_link_local(a.address) == near and not self._is_loopback(a.address)
+                if is_link_local(a.address) == near and not self.topology.is_loopback(a.address)
             ]
             linked = self._link_local()
             where = linked if near else self.space.complement(linked)
@@ -128,9 +128,6 @@ class Nat:
             return NO
         parts = self.kinds.by_address("is_link_local", "dst", is_link_local)
         return self.space.union([part for part, is_near in parts if is_near])
-
-    def _is_loopback(self, address: Address) -> bool:
-        return address.number >> 24 == 127 if self.topology.family == 4 else address.number == 1
 
     def _redirect(self) -> Iterator[Case]:
         """The first address of the interface that the packet came in by; for the host's own packets loopback's."""
