@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from iptexplain.rules.answer import Answer
+from iptexplain.rules.answer import Answer, Backend
 from iptexplain.rules.extension import Target
 from iptexplain.rules.model import Place
 from iptexplain.rules.targets.connmark import Connmark
@@ -39,19 +39,22 @@ class Actions:
         pieces = {word: self._verdict(target, word, place, by) for word in ("ACCEPT", "DROP", "UNKNOWN", None)}
         decided = self.conditions.asked(target, target.decide, lambda word: pieces[word].map)
         every = frozenset[Diagram]().union(*(p.open for p in pieces.values()))
-        return self.ways.then(changes, Piece(self._known(decided), every))
+        return self.ways.then(changes, Piece(self._known(target, decided), every))
 
-    def _known(self, found: Diagram) -> Diagram:
-        return self.ways.space.fill(found, self.conditions.unknown, self.ways.undecided)
+    def _known(self, target: Target, found: Diagram) -> Diagram:
+        return self.ways.space.fill(found, self.conditions.unknown, self._not_analysed(target))
+
+    def _not_analysed(self, target: Target) -> Diagram:
+        """The end says which target it was: what two rulesets leave open is only then the same."""
+        return self.ways.ending(End(UNDECIDED, by=target.save(Backend.NFT))).map
 
     def _verdict(self, target: Target, word: str | None, place: Place, by: Place | None) -> Piece:
         if word is None:
             return self.ways.go_on
         if word == "UNKNOWN":
             return self.either(place, target, by)
-        return self.ways.ending(
-            End(ACCEPT if word == "ACCEPT" else REJECT if hasattr(target, "answer_to") else DROP, by=by)
-        )
+        answer = target.value("reject_with")
+        return self.ways.ending(End(ACCEPT if word == "ACCEPT" else REJECT if answer else DROP, by=by, answer=answer))
 
     def either(self, place: Place, target: Target | None, by: Place | None) -> Piece:
         """A verdict that is not netfilter's to give."""
@@ -71,13 +74,13 @@ class Actions:
         whole = self._whole(target)
         if whole is not None:
             return self._next(whole)
-        found = self.conditions.asked(target, target.changes, self._changed)
-        return self.ways.turned(self._known(found), lambda end: end)
+        found = self.conditions.asked(target, target.changes, lambda changes: self._changed(target, changes))
+        return self.ways.turned(self._known(target, found), lambda end: end)
 
     def _next(self, changes: Mapping[int, Change]) -> Piece:
         return self.ways.ending(End(NEXT, tuple(sorted(changes.items()))))
 
-    def _changed(self, changes: Mapping[str, Any]) -> Diagram:
+    def _changed(self, target: Target, changes: Mapping[str, Any]) -> Diagram:
         """The end of packets whose fields become so."""
         new: dict[int, Change] = {}
         for name, value in changes.items():
@@ -88,7 +91,7 @@ class Actions:
                 level = self.fields.level[name]
                 new[level] = Chosen(name) if value is Answer.UNKNOWN else self.fields.all[level].number(value)
             elif name not in NO_MATTER:
-                return self.ways.ending(End(UNDECIDED, by=name)).map
+                return self._not_analysed(target)
         return self._next(new).map
 
     def _whole(self, target: Target) -> dict[int, Change] | None:

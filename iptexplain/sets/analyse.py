@@ -6,16 +6,17 @@ remembers of particular connections is not looked at. Every field in the answer 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache, cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from iptexplain.host.topology import Topology
 from iptexplain.rules.matches.physdev import SOME_PORT
-from iptexplain.rules.model import Ruleset
+from iptexplain.rules.model import Place, Ruleset
 from iptexplain.sets.chains import Chains
 from iptexplain.sets.change import Change, Changes, Copy, substituted
-from iptexplain.sets.conditions import Conditions
+from iptexplain.sets.conditions import Conditions, Questions
 from iptexplain.sets.fields import REWRITTEN, STATUS, Fields
 from iptexplain.sets.kinds import Kinds
 from iptexplain.sets.nat import Nat
@@ -26,6 +27,8 @@ from iptexplain.walk.hooks import CONNTRACK, tables_at
 
 LIMIT = 5_000_000
 """Nodes that an analysis may use when nobody says otherwise."""
+
+NOTHING: Mapping[Place, Hashable] = MappingProxyType({})
 
 BEGUN = {"ctorigsrc": "src", "ctorigdst": "dst", "ctorigsrcport": "sport", "ctorigdstport": "dport"}
 
@@ -40,27 +43,42 @@ class Sent(NamedTuple):
 ANY = Sent()
 
 
-class Analysis:
-    """The ways of all packets through ``ruleset`` on a host of this ``topology``. Raises TooLarge beyond ``limit`` nodes.
-
-    ``named``: whether the ends tell which rule decided.
-    """
+class Ground:
+    """What analyses have in common whose diagrams are compared: one host, one space, one level for each field and question."""
 
     def __init__(
-        self, ruleset: Ruleset, topology: Topology, named: bool = True, limit: int = LIMIT, seconds: float | None = None
+        self, rulesets: Sequence[Ruleset], topology: Topology, limit: int = LIMIT, seconds: float | None = None
     ) -> None:
-        self.ruleset, self.topology = ruleset, topology
-        self.fields = Fields([ruleset], topology)
+        self.topology = topology
+        self.fields = Fields(rulesets, topology)
         self.space = Space(self.fields.tops, limit, seconds)
         self.kinds = Kinds(self.space, self.fields, topology)
         self.ways = Ways(self.space)
-        self.conditions = Conditions(self.space, self.kinds, topology, {})
+        self.questions: Questions = {}
+
+
+class Analysis:
+    """The ways of all packets through ``ruleset`` on a host of this ``topology``. Raises TooLarge beyond ``limit`` nodes.
+
+    ``named``: whether the ends tell which rule decided. ``ground``: where other analyses stand, too (it has limits of its
+    own); ``same``: how a rule's place is called there, where it is that of a rule of theirs.
+    """
+
+    def __init__(
+        self, ruleset: Ruleset, topology: Topology, named: bool = True, limit: int = LIMIT, seconds: float | None = None,
+        ground: Ground | None = None, same: Mapping[Place, Hashable] = NOTHING,
+    ) -> None:  # fmt: skip
+        self.ruleset, self.topology = ruleset, topology
+        ground = ground or Ground([ruleset], topology, limit, seconds)
+        self.fields, self.space, self.kinds, self.ways = ground.fields, ground.space, ground.kinds, ground.ways
+        self.conditions = Conditions(self.space, self.kinds, topology, {}, ground.questions, same)
         nat = Nat(self.ways, self.conditions, topology)
         self.chains = {
             name: Chains(self.ways, self.conditions, table, nat.of, named) for name, table in ruleset.tables.items()
         }
         self.roads = Roads(self.ways, self.kinds, topology)
-        self._hooks: dict[tuple[str, bool], Piece] = {}
+        self.hooks: dict[tuple[str, bool], Piece] = {}
+        """What was worked out of each hook; see ``hook``."""
         self._whole: dict[tuple[str, Sent], Diagram] = {}
 
     # -- answers
@@ -194,12 +212,15 @@ class Analysis:
     def hook(self, hook: str, loopback: bool = False) -> Piece:
         """All tables of a hook. ``loopback``: for packets that have been through nat already, and through conntrack."""
         key = (hook, loopback)
-        if key not in self._hooks:
-            found = [self._table(name, hook, loopback) for name in tables_at(hook, self.ruleset.backend)]
-            if hook == "OUTPUT":
-                found = [self.roads.routed_anew(table) for table in found]
-            self._hooks[key] = self.ways.chained(found)
-        return self._hooks[key]
+        if key not in self.hooks:
+            self.hooks[key] = self.ways.chained(self.tables(hook, loopback))
+        return self.hooks[key]
+
+    def tables(self, hook: str, loopback: bool = False) -> list[Piece]:
+        """The tables of a hook that do anything, in order."""
+        found = [self._table(name, hook, loopback) for name in tables_at(hook, self.ruleset.backend)]
+        found = [table for table in found if table != self.ways.go_on]
+        return [self.roads.routed_anew(table) for table in found] if hook == "OUTPUT" else found
 
     def _table(self, name: str, hook: str, loopback: bool) -> Piece:
         has = name != CONNTRACK and name in self.chains and hook in self.ruleset.tables[name].chains

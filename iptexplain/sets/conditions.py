@@ -3,7 +3,7 @@ can tell apart, so that the set and the trace cannot differ."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from iptexplain.host.topology import Topology
@@ -16,6 +16,10 @@ from iptexplain.walk.decide import assumed_answer
 
 LONGEST = 4096
 """How many kinds of packets one match is asked about; beyond, nobody knows what it answers."""
+
+
+Questions = dict[tuple[Hashable, Extension | None, int], int]
+"""What nobody can decide (where, which condition or choice, the greatest number of its answers) → its level."""
 
 
 class _Asks(LookupError):
@@ -41,19 +45,25 @@ class Conditions:
     """Matches as diagrams over ``space``. ``known``: fields that all packets have alike, Answer.UNKNOWN for such as nobody says.
 
     Each condition that stays unknown at a rule is a level of its own at the bottom (``variables``): the packet meets it where
-    that is 1.
+    that is 1. ``questions``: the levels that there are already; ``same``: how a place is called in them, if not by itself.
     """
 
-    def __init__(self, space: Space, kinds: Kinds, topology: Topology, known: Mapping[str, Any]) -> None:
+    def __init__(
+        self, space: Space, kinds: Kinds, topology: Topology, known: Mapping[str, Any],
+        questions: Questions | None = None, same: Mapping[Place, Hashable] | None = None,
+    ) -> None:  # fmt: skip
         self.space, self.kinds, self.topology, self.known = space, kinds, topology, known
         self.unknown = space.end(Answer.UNKNOWN)
         self.variables: dict[int, tuple[Place, Extension | None]] = {}
-        self._levels: dict[tuple[Place, Extension | None, int], int] = {}
+        self.questions: Questions = {} if questions is None else questions
+        self.same = same or {}
+        self.within = YES
+        """Packets outside of this set meet no rule's conditions: where nobody asks for them, all that is worked out is smaller."""
         self._answers: dict[Match, Diagram] = {}
 
     def of(self, rule: Rule, place: Place) -> Diagram:
         """The packets for which all conditions of the rule hold."""
-        result = YES
+        result = self.within
         for match in rule.conditions():
             answers = self.answers(match)
             if not self.space.lacks(answers, self.unknown):
@@ -70,11 +80,12 @@ class Conditions:
 
     def variable(self, place: Place, about: Extension | None, top: int) -> int:
         """The level of a question that nobody can decide; the same one at the same place has one answer."""
-        key = (place, about, top)
-        if key not in self._levels:
-            self._levels[key] = self.space.add_level(top)
-            self.variables[self._levels[key]] = (place, about)
-        return self._levels[key]
+        key = (self.same.get(place, place), about, top)
+        level = self.questions.get(key)
+        if level is None:
+            level = self.questions[key] = self.space.add_level(top)
+        self.variables.setdefault(level, (place, about))
+        return level
 
     def answers(self, match: Match) -> Diagram:
         """A map of all packets to NO, YES or ``unknown``."""

@@ -41,7 +41,7 @@ class Space:
 
     def __init__(self, tops: Iterable[int], limit: int = 10_000_000, seconds: float | None = None) -> None:
         self.tops = list(tops)
-        self.limit = limit
+        self.limit, self.seconds = limit, seconds
         self.deadline = None if seconds is None else monotonic() + seconds
         self.level: list[int] = [BOTTOM, BOTTOM]
         self.bounds: list[tuple[int, ...]] = [(), ()]
@@ -52,6 +52,12 @@ class Space:
         self._filled: dict[tuple[Diagram, Diagram, Diagram], Diagram] = {}
         self._complements: dict[Diagram, Diagram] = {NO: YES, YES: NO}
         self._lacking: dict[Diagram, dict[Diagram, bool]] = {}
+
+    def grant(self, part: float) -> None:
+        """A part of the budget more, whatever was used up: to say what was found."""
+        self.limit = max(self.limit, len(self.level)) + int(self.limit * part)
+        if self.deadline is not None and self.seconds is not None:
+            self.deadline = max(self.deadline, monotonic()) + self.seconds * part
 
     # -- making
 

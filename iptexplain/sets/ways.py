@@ -21,7 +21,7 @@ class End(NamedTuple):
 
     ``changes``: what their fields are then, from what they were at the beginning of the piece; ``by``: the rule or policy
     that gave the verdict, or the kernel's reason; ``accepted``: the rule or policy of the filter table that let them pass;
-    ``nat``: the rules that rewrote them; ``interface``: where they arrive or leave.
+    ``nat``: the rules that rewrote them; ``interface``: where they arrive or leave; ``answer``: with what they are rejected.
     """
 
     way: str
@@ -30,6 +30,7 @@ class End(NamedTuple):
     accepted: Place | None = None
     nat: tuple[Place, ...] = ()
     interface: str | None = None
+    answer: str | None = None
 
     def before(self, later: End) -> End:
         """This end's changes, and then the later one; of packets that go no further no changes are kept."""
