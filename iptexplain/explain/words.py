@@ -17,6 +17,7 @@ from iptexplain.rules.find import UnknownMatch, UnknownTarget
 from iptexplain.rules.model import Jump, Place, Rule, Verdict
 from iptexplain.rules.parameters import Parameters
 from iptexplain.rules.values import Range
+from iptexplain.sets.fields import ANOTHER
 
 
 @cache
@@ -33,7 +34,7 @@ def environment() -> jinja2.Environment:
     )
     env.filters.update(
         ports=ports, listed=listed, either=either, phrase=phrase, said=said, interface=interface, code=code, lines=lines,
-        place=place, places=places, at=at, side=side,
+        place=place, places=places, at=at, side=side, came_by=came_by,
         with_port=with_port, client=client,
         shell=shell,
         assuming=assuming,
@@ -108,13 +109,14 @@ def lines(numbers: Iterable[int]) -> str:
     return f"line{'s' if many else ''} {listed(texts)}"
 
 
-def place(where: Place | str | None) -> str:
-    """A rule or a policy with its line: ``filter `DOCKER` rule 2 (line 31)``."""
+def place(where: Place | str | None, dump: str = "") -> str:
+    """A rule or a policy with its line: ``filter `DOCKER` rule 2 (line 31)``; with the name of a ``dump``: ``(OLD line 31)``."""
     if not isinstance(where, Place):
         return f"the kernel ({where})" if where else "no rule"
+    line = f" ({dump} line {where.line})" if dump else f" (line {where.line})"
     if where.rule == "policy":
-        return f"the policy of {where.table} {code(where.chain)}" + (f" (line {where.line})" if where.line else "")
-    return f"{where.table} {code(where.chain)} rule {where.rule} (line {where.line})"
+        return f"the policy of {where.table} {code(where.chain)}" + (line if where.line else "")
+    return f"{where.table} {code(where.chain)} rule {where.rule}{line}"
 
 
 def places(wheres: Iterable[Place | str]) -> str:
@@ -141,6 +143,14 @@ def at(where: Place | None) -> str:
 def side(name: str) -> str:
     """One side of the matrix: a bridge in code marks, ``host`` and ``outside`` as words."""
     return {"host": "the host", "outside": "outside"}.get(name) or code(name)
+
+
+def came_by(name: str) -> str:
+    """An interface by which packets come in; a name that ends in ANOTHER stands for all that nobody has named."""
+    if not name.endswith(ANOTHER):
+        return code(name)
+    begin = name.removesuffix(ANOTHER)
+    return f"another interface whose name begins with {code(begin)}" if begin else "another interface"
 
 
 def with_port(address: Any, port: Any) -> str:

@@ -33,16 +33,6 @@ NOTHING: Mapping[Place, Hashable] = MappingProxyType({})
 BEGUN = {"ctorigsrc": "src", "ctorigdst": "dst", "ctorigsrcport": "sport", "ctorigdstport": "dport"}
 
 
-class Sent(NamedTuple):
-    """Packets as they come, or are made. ``alike``: level → number, in which they are all alike."""
-
-    packets: Diagram = YES
-    alike: Changes = ()
-
-
-ANY = Sent()
-
-
 class Ground:
     """What analyses have in common whose diagrams are compared: one host, one space, one level for each field and question."""
 
@@ -55,6 +45,16 @@ class Ground:
         self.kinds = Kinds(self.space, self.fields, topology)
         self.ways = Ways(self.space)
         self.questions: Questions = {}
+
+
+class Sent(NamedTuple):
+    """Packets as they come, or are made. ``alike``: level → number, in which they are all alike."""
+
+    packets: Diagram = YES
+    alike: Changes = ()
+
+
+ANY = Sent()
 
 
 class Analysis:

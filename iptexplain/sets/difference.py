@@ -6,13 +6,13 @@ Which rule decides does not, unless somebody asks; marks do where a rule makes a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple
 
 from iptexplain.host.topology import Topology
 from iptexplain.rules.model import Place, Ruleset
-from iptexplain.sets.analyse import LIMIT, NOTHING, Analysis, Ground
+from iptexplain.sets.analyse import ANY, LIMIT, NOTHING, Analysis, Ground, Sent
 from iptexplain.sets.apart import NAT_FIELDS, Apart, alike, parted, rewriting
 from iptexplain.sets.boxes import split
 from iptexplain.sets.fields import MARKS, REWRITTEN
@@ -108,11 +108,13 @@ class Comparison:
     # -- the answer
 
     def regions(self) -> list[Region]:
-        """All packets that are treated differently, as far as the budget goes: the host's own, then those that come in."""
-        incoming = [name for name in self.interfaces if name]
-        return [region for names in ([""] if "" in self.interfaces else [], incoming) for region in self._among(names)]
+        """All packets that are treated differently, as far as the budget goes."""
+        own, incoming = ([name for name in self.interfaces if bool(name) is comes_in] for comes_in in (False, True))
+        found = self._joined([self._among(own), self._among(incoming)])
+        return [self._region(self.space.values[pair], packets) for pair, packets in split(self.space, found).items()]
 
-    def _among(self, interfaces: Sequence[str]) -> Iterator[Region]:
+    def _among(self, interfaces: Sequence[str]) -> Diagram:
+        """A map of the packets that come in by some interfaces to Apart, with the rules that decide."""
         parts = []
         for name in interfaces:
             try:
@@ -120,9 +122,7 @@ class Comparison:
                 parts.append(self.space.both(self._in_scope(name), found) if found != NO else NO)
             except TooLarge:
                 self.undecided.append(name)
-        found = self._kept(self._joined(parts))
-        for pair, packets in split(self.space, self._with_rules(found, interfaces)).items():
-            yield self._region(self.space.values[pair], packets)
+        return self._with_rules(self._kept(self._joined(parts)), interfaces)
 
     def _joined(self, parts: Collection[Diagram]) -> Diagram:
         return int(self.space.joined(list(parts), lambda a, b: self.space.fill(a, NO, b))) if parts else NO
@@ -171,7 +171,8 @@ class Comparison:
         here = space.both(self.ground.kinds.value("iif", name), within)
         if here == NO or not self._narrow(bool(name), sides):
             return NO
-        ways = [space.both(here, side.ways_of(name)) for side in sides]
+        among = ANY if within == YES else Sent(here)
+        ways = [space.both(here, side.ways_of(name, among)) for side in sides]
         old, new = (
             space.turned(way, lambda end, n=n: space.end(shown(n, end)) if end else NO)  # type: ignore[misc]
             for n, way in enumerate(ways)
@@ -186,11 +187,12 @@ class Comparison:
             return End(UNDECIDED, by=end.by or f"not analysed in {side}")
         if end.way not in ARRIVED:
             return End(end.way, by=by, answer=end.answer)
-        return End(end.way, rewriting(self.fields, end), by, interface=end.interface)
+        return End(end.way, rewriting(self.fields, end), by, interface=_leaves(end))
 
     def _told(self, side: int, end: End) -> End:
         """What is told of an end."""
-        return end._replace(changes=rewriting(self.fields, end) if end.way in ARRIVED else ())
+        arrived = end.way in ARRIVED
+        return end._replace(changes=rewriting(self.fields, end) if arrived else (), interface=_leaves(end))
 
     def _called(self, side: int, by: Place | str | None) -> Place | str | None:
         """The deciding rule by a name that both sides have for it."""
@@ -274,3 +276,8 @@ class Comparison:
                 marked.hooks[hook, False] = self.ground.ways.ending(End("dropped", by=hook))
             found.append(self.space.where(marked.ways_of(interface), lambda end: end and end.by in wanted))
         return self.space.either(*found)
+
+
+def _leaves(end: End) -> str | None:
+    """The interface by which a packet leaves the host."""
+    return None if end.way == "delivered-local" else end.interface

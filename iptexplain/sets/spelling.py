@@ -26,7 +26,12 @@ def spelled(fields: Fields, name: str, intervals: Sequence[Interval], family: Fa
     plain = texts(fields, name, intervals, family)
     holes = list(between(intervals, top))
     others = texts(fields, name, holes, family)
-    return Spelled(name, others, True) if holes and len(others) < len(plain) else Spelled(name, plain)
+    return Spelled(name, others, True) if holes and _length(others) < _length(plain) else Spelled(name, plain)
+
+
+def _length(values: Sequence[str]) -> tuple[int, int]:
+    """How long it takes to say; of addresses, a network is shorter than a range."""
+    return len(values), sum(map(len, values))
 
 
 def between(intervals: Sequence[Interval], top: int) -> Iterator[Interval]:
