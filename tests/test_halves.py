@@ -181,6 +181,11 @@ def test_what_cannot_be_assumed_of_the_order(text: str, assumed: str, said: str)
     assert result.exit_code == 2 and said in result.output
 
 
+def test_who_reaches_whom_is_said_once() -> None:
+    reach = json.loads(asked("networks", NFT + LEGACY, "-o", "json"))["reach"]
+    assert len({(r["from"], r["to"]) for r in reach}) == len(reach) > 0
+
+
 def test_the_answer_of_reach_is_said_to_be_of_one_half() -> None:
     answer = json.loads(asked("reach", NFT + LEGACY, "--from", "internet", "--to", "host:22", "-o", "json"))
     assert any("this is one half of the picture" in a for a in answer["assumptions"])

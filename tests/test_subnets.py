@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from iptexplain.commands import program
+from iptexplain.host.infer import topology_of
 from iptexplain.host.snapshot import read_snapshot
 from iptexplain.host.subnets import Subnets
 from tests.conftest import ROOT
@@ -130,6 +131,25 @@ def test_packets_leave_by_it_and_it_is_said(case: str) -> None:
 def test_the_outside_is_where_addresses_are_hidden() -> None:
     rules = dump((f"POSTROUTING -s {NET} -o wan0 -j MASQUERADE",), ("FORWARD -i lan0 -o wan0 -j ACCEPT",))
     assert "reached by wan0" in str(trace(rules, "10.5.0.2:22")["assumptions"])
+
+
+BOUND = {
+    ("PREROUTING -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.5.0.2",) * 2: ["192.0.2.10"],
+    ("PREROUTING -d 192.0.2.10/32 -j OWN", "OWN -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.5.0.2"): [
+        "192.0.2.10"
+    ],
+    ("PREROUTING -d 192.0.2.10/32 -j OWN", "OWN -p tcp -j ACCEPT"): [],
+    ("PREROUTING -d 192.0.2.0/24 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.5.0.2",): [],
+    ("PREROUTING ! -d 192.0.2.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.5.0.2",): [],
+}
+
+
+@pytest.mark.parametrize("nat", BOUND)
+def test_the_hosts_address_is_where_ports_are_published(nat: tuple[str, ...]) -> None:
+    snapshot = read_snapshot(dump(nat, ()).replace(":POSTROUTING", ":PREROUTING ACCEPT [0:0]\n:POSTROUTING"))
+    [(_, ruleset)] = snapshot.rulesets()
+    said = [a.values["addresses"] for a in topology_of(snapshot, ruleset).assumptions if a.name == "bound_address"]
+    assert said == ([BOUND[nat]] if BOUND[nat] else [])
 
 
 def test_a_stand_in_is_no_bridge_for_other_programs() -> None:

@@ -161,7 +161,8 @@ def merged(answers: list[dict[str, Any]], situations: list[Situation]) -> dict[s
             elif key == "docker" and value and found.get(key):
                 found[key]["leftovers"] += value["leftovers"]
             elif isinstance(value, list):
-                found[key] = found.get(key, []) + value
+                known = found.get(key, [])
+                found[key] = known + [v for v in value if v not in known]
             else:
                 found[key] = found.get(key) or value
     texts = [assumption_text(a) for s in situations for a in s.granted]

@@ -9,7 +9,7 @@ from iptexplain.host.subnets import UNNAMED, Subnets
 from iptexplain.host.sysctls import BRIDGE_CALL, FORWARDING, of_interface
 from iptexplain.host.topology import Assumption, Endpoint, HostAddress, Route, Topology, from_facts
 from iptexplain.rules.addresses import BITS, Address, to_network
-from iptexplain.rules.model import Rule, Ruleset
+from iptexplain.rules.model import Jump, Rule, Ruleset
 from iptexplain.rules.nat import NatTarget
 from iptexplain.rules.values import Family
 
@@ -121,29 +121,39 @@ def _infer_host(topology: Topology, rulesets: Sequence[Ruleset]) -> None:
         and not s.value.startswith(("br-", "docker", "veth", "virbr", "tun", "tap", "wg", "cni"))
     ]  # fmt: skip
     outside = named[0] if named else OUTSIDE
-    bound = [
-        (Address(d.value.family, d.value.number), rule.line)
-        for rule in _rules(rulesets)
-        for d in [rule.parameters.get("d")]
-        if d
-        and not d.inverted
-        and d.value.is_host
-        and isinstance(rule.target, NatTarget)
-        and rule.target.manip == "dst"
-    ]
-    bound = [(a, line) for a, line in bound if not topology.is_local(a)]
+    bound = _bound(topology, rulesets)
     family = topology.family
     if not bound:
         example = to_network(EXAMPLE_HOST[family], family)
         topology.assumptions.append(Assumption("host_address", {"address": EXAMPLE_HOST[family], "interface": outside}))
-        bound = [(Address(family, example.number), 0)]
+        bound = {Address(family, example.number): 0}
     else:
-        values = {"addresses": [str(a) for a, _ in bound], "interface": outside}
-        topology.assumptions.append(Assumption("bound_address", values, bound[0][1]))
-    addresses = [HostAddress(outside, a, to_network(f"{a}/{BITS[family]}", family)) for a, _ in bound]
+        values = {"addresses": [str(a) for a in bound], "interface": outside}
+        topology.assumptions.append(Assumption("bound_address", values, next(iter(bound.values()))))
+    addresses = [HostAddress(outside, a, to_network(f"{a}/{BITS[family]}", family)) for a in bound]
     topology.addresses = [*addresses, *topology.addresses]  # the first that is on no bridge is the host's own
     if not named:
         topology.assumptions.append(Assumption("outside", {"interface": outside}))
+
+
+def _bound(topology: Topology, rulesets: Sequence[Ruleset]) -> dict[Address, int]:
+    """The addresses that ports are published on, with the first line that says so: a rule that rewrites what is sent there, or that
+    hands it to a chain of such rules."""
+    nat = [rule for ruleset in rulesets for rule in (ruleset.tables["nat"].rules() if "nat" in ruleset.tables else ())]
+    chains = {rule.chain for rule in nat if _rewrites(rule)}
+    found: dict[Address, int] = {}
+    for rule in nat:
+        d = rule.parameters.get("d")
+        leads = _rewrites(rule) or (isinstance(rule.target, Jump) and rule.target.chain in chains)
+        if d and not d.inverted and d.value.is_host and leads:
+            address = Address(d.value.family, d.value.number)
+            if not topology.is_local(address):
+                found.setdefault(address, rule.line)
+    return found
+
+
+def _rewrites(rule: Rule) -> bool:
+    return isinstance(rule.target, NatTarget) and rule.target.manip == "dst"
 
 
 def _hides(rule: Rule) -> bool:
