@@ -35,7 +35,7 @@ def environment() -> jinja2.Environment:
     env.filters.update(
         ports=ports, listed=listed, either=either, phrase=phrase, said=said, interface=interface, code=code, lines=lines,
         place=place, places=places, at=at, side=side, came_by=came_by,
-        with_port=with_port, client=client,
+        with_port=with_port, client=client, conditions=conditions,
         shell=shell,
         assuming=assuming,
         clients=clients, count=count, sentence=sentence, sentence_start=sentence_start,

@@ -112,15 +112,9 @@ def _infer_bridges(topology: Topology, rulesets: Sequence[Ruleset]) -> None:
 
 def _infer_host(topology: Topology, rulesets: Sequence[Ruleset]) -> None:
     """The outside interface, and the host's address there: one that a DNAT rule is bound to, else an example."""
-    own = {a.interface for a in topology.addresses}
-    named = [
-        s.value
-        for rule in sorted(_rules(rulesets), key=lambda r: not _hides(r))
-        for s in (rule.parameters.get("o"), rule.parameters.get("i"))
-        if s and not s.value.endswith("+") and s.value != "lo" and s.value not in topology.bridges | own
-        and not s.value.startswith(("br-", "docker", "veth", "virbr", "tun", "tap", "wg", "cni"))
-    ]  # fmt: skip
-    outside = named[0] if named else OUTSIDE
+    inside = topology.bridges | {a.interface for a in topology.addresses}
+    named = Subnets(rulesets).outside(inside)
+    outside = named or OUTSIDE
     bound = _bound(topology, rulesets)
     family = topology.family
     if not bound:
@@ -154,12 +148,6 @@ def _bound(topology: Topology, rulesets: Sequence[Ruleset]) -> dict[Address, int
 
 def _rewrites(rule: Rule) -> bool:
     return isinstance(rule.target, NatTarget) and rule.target.manip == "dst"
-
-
-def _hides(rule: Rule) -> bool:
-    """Whether a rule gives what leaves by an interface the host's own address: that way lies the outside."""
-    o, target = rule.parameters.get("o"), rule.target
-    return isinstance(target, NatTarget) and target.manip == "src" and o is not None and not o.inverted
 
 
 def _infer_routes(topology: Topology) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
 from iptexplain.rules.addresses import Network
 from iptexplain.rules.model import Jump, Rule, Ruleset, Verdict
 from iptexplain.rules.nat import NatTarget
+
+INNER = ("br-", "docker", "veth", "virbr", "tun", "tap", "wg", "cni")
+"""How the names of interfaces begin that do not lead to the outside."""
 
 UNNAMED = "unnamed-"
 """How the interfaces are called, with a number, that rules hide a subnet behind without naming them."""
@@ -48,12 +51,8 @@ class Subnets:
         """Each subnet that rules tie to an interface, and those that they tie to none though they hide them as one network."""
         found = list(self._bridged())
         for hidden in self._hidden:
-            tie = self._tie(hidden, found)
-            if (
-                tie
-                and not any(_overlap(s.network, hidden.network) for s in found)
-                and tie.interface not in _names(found)
-            ):
+            tie = self._tie(hidden)
+            if tie and not _known(tie.network, found) and tie.interface not in _names(found):
                 found.append(tie)
         found += [s for s in self._both_ways() if s.interface not in _names(found) and not _known(s.network, found)]
         rest = [h for h in self._hidden if h.inside and not _known(h.network, found) and not self._candidates(h)]
@@ -114,7 +113,7 @@ class Subnets:
             wide if wide and wide.mask & source.mask == wide.mask and source.number & wide.mask == wide.number else None
         )
 
-    def _tie(self, hidden: Hidden, found: list[Subnet]) -> Subnet | None:
+    def _tie(self, hidden: Hidden) -> Subnet | None:
         """The one interface that rules name with the subnet, with an address in it or with the same remark."""
         candidates = self._candidates(hidden)
         if len(candidates) != 1:
@@ -126,7 +125,7 @@ class Subnets:
     def _candidates(self, hidden: Hidden) -> dict[str, int]:
         """Interface → the first line that names it."""
         found: dict[str, int] = {}
-        for network, interface, line in self._accepted:
+        for network, interface, line, _ in self._accepted:
             inside = network.is_host and interface in self.switches and _overlap(network, hidden.network)
             if network == hidden.network or inside:
                 found.setdefault(interface, line)
@@ -137,8 +136,8 @@ class Subnets:
         return found
 
     @cached_property
-    def _accepted(self) -> list[tuple[Network, str, int]]:
-        """``-s SUBNET -i INTERFACE`` and ``-d SUBNET -o INTERFACE``, of rules that let packets pass, with their lines."""
+    def _accepted(self) -> list[tuple[Network, str, int, str]]:
+        """``-s SUBNET -i INTERFACE`` and ``-d SUBNET -o INTERFACE``, of rules that let packets pass: with the line, and ``s`` or ``d``."""
         found = []
         for rule in self.filter:
             passes = isinstance(rule.target, Verdict) and rule.target.word == "ACCEPT"
@@ -151,19 +150,18 @@ class Subnets:
                     and not interface.inverted
                     and interface.value[-1] != "+"
                 ):
-                    found.append((network.value, interface.value, rule.line))
+                    found.append((network.value, interface.value, rule.line, a))
         return found
 
     def _both_ways(self) -> Iterator[Subnet]:
         """A subnet that is not hidden, but goes in and out by one bridge: libvirt's routed networks."""
-        said: dict[tuple[Network, str], list[int]] = {}
-        for network, interface, line in self._accepted:
+        said: dict[tuple[Network, str], dict[str, int]] = {}
+        for network, interface, line, way in self._accepted:
             if not network.is_host and interface in self.switches:
-                said.setdefault((network, interface), []).append(line)
-        for (network, interface), lines in said.items():
-            ways = {a for r in self.filter if r.line in lines for a in "sd" if r.parameters.get(a)}
-            if ways == {"s", "d"} and [n for n, i in said if i == interface] == [network]:
-                yield Subnet(interface, network, tuple(sorted(lines)), bridge=True)
+                said.setdefault((network, interface), {}).setdefault(way, line)
+        for (network, interface), ways in said.items():
+            if len(ways) == 2 and [n for n, i in said if i == interface] == [network]:
+                yield Subnet(interface, network, tuple(sorted(ways.values())), bridge=True)
 
     def _without_name(self, rest: list[Hidden], found: list[Subnet]) -> list[Subnet]:
         """One bridge that lets out what comes in (``-i X ! -o X``) and has no subnet, and one subnet without an interface, belong
@@ -172,7 +170,22 @@ class Subnets:
         if len(rest) == len(free) == 1:
             [hidden], [(name, line)] = rest, free.items()
             return [Subnet(name, hidden.network, (hidden.line, line), bridge=True, alone=True)]
+        own = _names(found)
+        known = own | {self.outside(own), "lo"}
+        if any(name not in known for name in self.named):
+            return []  # it may be one of those
         return [Subnet(f"{UNNAMED}{n}", h.network, (h.line,)) for n, h in enumerate(rest, 1)]
+
+    @cached_property
+    def named(self) -> list[str]:
+        """The interfaces that rules name, first those behind which they hide addresses: that way lies the outside."""
+        rules = sorted(self.rules, key=lambda r: not _hides(r))
+        pairs = (s for r in rules for s in (r.parameters.get("o"), r.parameters.get("i")))
+        return list(dict.fromkeys(s.value for s in pairs if s and not s.value.endswith("+")))
+
+    def outside(self, inside: Container[str]) -> str | None:
+        """The interface to the outside, as far as rules name it: the first that is not ``inside`` and has no name of an inner one."""
+        return next((n for n in self.named if n not in inside and not n.startswith(INNER) and n != "lo"), None)
 
     def _letting_out(self) -> Iterator[tuple[str, int]]:
         for rule in self.filter:
@@ -180,6 +193,12 @@ class Subnets:
             passes = isinstance(rule.target, Verdict) and rule.target.word == "ACCEPT"
             if passes and i and o and i.value == o.value and o.inverted and not i.inverted:
                 yield i.value, rule.line
+
+
+def _hides(rule: Rule) -> bool:
+    """Whether a rule gives what leaves by an interface the host's own address."""
+    o, target = rule.parameters.get("o"), rule.target
+    return isinstance(target, NatTarget) and target.manip == "src" and o is not None and not o.inverted
 
 
 def _remark(rule: Rule) -> str:

@@ -66,7 +66,7 @@ def _doors(ruleset: Ruleset, name: str, way: Way, met: set[tuple[str, Way]]) -> 
     met.add((name, way._replace(jumps=())))
     for place, rule in placed("nat", ruleset.tables["nat"].chains[name]):
         target = rule.target
-        rewrites = isinstance(target, NatTarget) and target.manip == "dst"
+        rewrites = isinstance(target, NatTarget) and _leads_elsewhere(target)
         narrowed = _narrowed(way, rule) if rewrites or isinstance(target, Jump) else None
         if narrowed is None:
             continue
@@ -75,6 +75,12 @@ def _doors(ruleset: Ruleset, name: str, way: Way, met: set[tuple[str, Way]]) -> 
         elif (target.chain, narrowed._replace(jumps=())) not in met:
             jump = Found("own_port", "jump", place, rule, NOTHING)
             yield from _doors(ruleset, target.chain, narrowed._replace(jumps=(*way.jumps, jump)), met)
+
+
+def _leads_elsewhere(target: NatTarget) -> bool:
+    """Whether a packet for the host gets another destination: to REDIRECT it without a port keeps it as it is."""
+    chosen = target.value("to_destination") or target.value("to_ports")
+    return target.manip == "dst" and chosen is not None
 
 
 def _narrowed(way: Way, rule: Rule) -> Way | None:
@@ -119,9 +125,8 @@ def _others(ports: Iterable[Range]) -> tuple[Range, ...]:
 def _port(ruleset: Ruleset, place: Place, rule: Rule, way: Way, ports: Range, by: str) -> Port:
     target = rule.target
     assert isinstance(target, NatTarget)
-    chosen = target.value("to_destination") or target.value("to_ports")
-    first, last = (chosen.first, chosen.last) if chosen else (None, None)
-    inside = _rewritten(ports, chosen.ports, chosen.base) if chosen else ports
+    first, last, *chosen = target.value("to_destination") or target.value("to_ports")
+    inside = _rewritten(ports, *chosen)
     everywhere = "::" if ruleset.family == 6 else "0.0.0.0"
     port = Port(
         host_ip=everywhere if way.host is None else str(way.host).removesuffix("/32").removesuffix("/128"),
