@@ -10,7 +10,22 @@ from iptexplain.rules.addresses import Network
 from iptexplain.rules.model import Jump, Rule, Ruleset, Verdict
 from iptexplain.rules.nat import NatTarget
 
-INNER = ("br-", "docker", "veth", "virbr", "tun", "tap", "wg", "cni")
+INNER = (
+    "br-",
+    "docker",
+    "veth",
+    "virbr",
+    "tun",
+    "tap",
+    "wg",
+    "cni",
+    "lxdbr",
+    "podman",
+    "cali",
+    "flannel",
+    "brq",
+    "vnet",
+)
 """How the names of interfaces begin that do not lead to the outside."""
 
 UNNAMED = "unnamed-"
