@@ -94,11 +94,13 @@ def checked(situation: Situation, pairs: Iterable[tuple[str, str, str]]) -> int:
     return asked
 
 
-@pytest.mark.parametrize("file", [file for file in HOSTS if file.read_text().strip()], ids=lambda file: f"{file.parent.name}-{file.name}")
+@pytest.mark.parametrize(
+    "file", [file for file in HOSTS if file.read_text().strip()], ids=lambda file: f"{file.parent.name}-{file.name}"
+)
 def test_single_packets_fare_as_all_are_said_to(file: Path) -> None:
     for situation in situations(read_snapshot(file.read_text(), str(file))):
         pairs = [(r.source, r.target, r.verdict) for r in reach(situation)]
-        assert checked(situation, pairs) or all(verdict == "unknown" for *_, verdict in pairs)
+        assert checked(situation, pairs) or situation.half or all(verdict == "unknown" for *_, verdict in pairs)
 
 
 def test_an_answer_of_one_packet_that_does_not_hold_for_all_is_not_said_to() -> None:

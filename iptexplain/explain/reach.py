@@ -36,6 +36,7 @@ class Asked:
         try:
             analysis = Analysis(situation.ruleset, self.topology, limit=limit, seconds=SECONDS)
             self.reach = Reach(analysis)
+            self.reach.narrow(self.question)
             self.regions = self.reach.regions(self.question)
         except TooLarge:
             self.decided = False

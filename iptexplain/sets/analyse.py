@@ -17,16 +17,19 @@ from iptexplain.rules.model import Place, Ruleset
 from iptexplain.sets.chains import Chains
 from iptexplain.sets.change import Change, Changes, Copy, substituted
 from iptexplain.sets.conditions import Conditions, Questions
-from iptexplain.sets.fields import REWRITTEN, STATUS, Fields
+from iptexplain.sets.fields import MARKS, REWRITTEN, STATUS, Fields
 from iptexplain.sets.kinds import Kinds
 from iptexplain.sets.nat import Nat
 from iptexplain.sets.roads import Roads
-from iptexplain.sets.space import NO, YES, Diagram, Space
+from iptexplain.sets.space import BOTTOM, NO, YES, Diagram, Space
 from iptexplain.sets.ways import ACCEPT, DROP, NEXT, REJECT, End, Piece, Ways
 from iptexplain.walk.hooks import CONNTRACK, tables_at
 
 LIMIT = 5_000_000
 """Nodes that an analysis may use when nobody says otherwise."""
+
+CHANGING = frozenset({*MARKS, "ctstate", "ctstatus", REWRITTEN, "tracked", "ttl", "tos"})
+"""Fields that may change from one table to the next, beside those that NAT rewrites."""
 
 NOTHING: Mapping[Place, Hashable] = MappingProxyType({})
 
@@ -80,6 +83,14 @@ class Analysis:
         self.hooks: dict[tuple[str, bool], Piece] = {}
         """What was worked out of each hook; see ``hook``."""
         self._whole: dict[tuple[str, Sent], Diagram] = {}
+
+    def narrow(self, packets: Diagram) -> None:
+        """Have rules asked about these packets alone, as they come or are made; before anything else is asked."""
+        nat = self.ruleset.tables.get("nat")
+        sent = self.space.both(packets, self.kinds.value("iif", "")) != NO
+        changed = {*CHANGING, *(("dst", "dport") if nat else ()), *(("iif", "src", "sport") if sent else ())}
+        levels = {level for level, field in enumerate(self.fields.all) if field.name.partition(":")[0] in changed}
+        self.conditions.within = self.space.exists(packets, levels)
 
     # -- answers
 
@@ -140,6 +151,8 @@ class Analysis:
 
     def _narrowed(self, piece: Piece, among: Sent) -> Piece:
         """The piece where a packet is one of ``among``; elsewhere anything."""
+        if self.space.level[piece.map] == BOTTOM:
+            return piece
         found = self.space.both(among.packets, substituted(self.space, piece.map, among.alike, NO))
         return Piece(found, piece.open & self.space.reachable(found))
 

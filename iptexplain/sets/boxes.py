@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from iptexplain.rules.values import Interval
@@ -36,14 +36,34 @@ def split(space: Space, a: Diagram, wanted: Collection[Diagram] | None = None) -
 
     def walk(node: Diagram) -> dict[Diagram, Diagram]:
         if node not in done:
-            level, bounds = space.level[node], space.bounds[node]
-            if level == BOTTOM:
+            if space.level[node] == BOTTOM:
                 done[node] = {node: YES} if wanted is None or node in wanted else {}
-                return done[node]
-            kids = [walk(kid) for kid in space.kids[node]]
-            ends = dict.fromkeys(end for kid in kids for end in kid)
-            done[node] = {end: space.node(level, bounds, [kid.get(end, NO) for kid in kids]) for end in ends}
+            else:
+                done[node] = below(node)
         return done[node]
+
+    def below(node: Diagram) -> dict[Diagram, Diagram]:
+        parts: dict[Diagram, list[tuple[int, Diagram]]] = {}
+        for place, kid in enumerate(space.kids[node]):
+            for end, part in walk(kid).items():
+                parts.setdefault(end, []).append((place, part))
+        return {end: _sparse(space, node, places) for end, places in parts.items()}
 
     done: dict[Diagram, dict[Diagram, Diagram]] = {NO: {}}
     return walk(a)
+
+
+def _sparse(space: Space, node: Diagram, places: Iterable[tuple[int, Diagram]]) -> Diagram:
+    """A node like another, with children at some places and NO between them."""
+    old, bounds, kids, free = space.bounds[node], [], [], 0
+    for place, kid in places:
+        if place > free:
+            bounds.append(old[place - 1])
+            kids.append(NO)
+        bounds.append(old[place])
+        kids.append(kid)
+        free = place + 1
+    if free < len(old):
+        bounds.append(old[-1])
+        kids.append(NO)
+    return space.node(space.level[node], bounds, kids)

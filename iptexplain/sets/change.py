@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple
 
@@ -127,11 +127,28 @@ def _unshifted(
 
 
 def ordered(space: Space, level: int, bounds: Sequence[int], kids: Sequence[Diagram]) -> Diagram:
-    """A node whose children may ask levels above its own."""
-    if all(space.level[kid] > level for kid in kids):
+    """A node whose children may ask its own level again, or levels above."""
+    highest = min(space.level[kid] for kid in kids)
+    if highest > level:
         return space.node(level, bounds, kids)
-    result, low = NO, 0
-    for bound, kid in zip(bounds, kids, strict=True):
-        result = space.fill(result, NO, space.both(space.among(level, [(low, bound)]), kid))
-        low = bound + 1
-    return result
+    lows = [0, *(bound + 1 for bound in bounds)]
+    if highest == level:
+        slices = [
+            part for low, *end in zip(lows, bounds, kids, strict=False) for part in _slice(space, level, low, *end)
+        ]
+        return space.node(level, [bound for bound, _ in slices], [kid for _, kid in slices])
+    parts = [
+        space.both(space.among(level, [(low, bound)]), kid) for low, bound, kid in zip(lows, bounds, kids, strict=False)
+    ]
+    return int(space.joined(parts, lambda a, b: space.fill(a, NO, b)))
+
+
+def _slice(space: Space, level: int, low: int, high: int, kid: Diagram) -> Iterator[tuple[int, Diagram]]:
+    """What a child that may ask its parent's level leads to between two numbers: up to each bound."""
+    if space.level[kid] == level:
+        bounds, i = space.bounds[kid], bisect_left(space.bounds[kid], low)
+        while bounds[i] < high:
+            yield bounds[i], space.kids[kid][i]
+            i += 1
+        kid = space.kids[kid][i]
+    yield high, kid

@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 from iptexplain.host.topology import Topology
 from iptexplain.rules.model import Place, Ruleset
-from iptexplain.sets.analyse import ANY, LIMIT, NOTHING, Analysis, Ground, Sent
+from iptexplain.sets.analyse import ANY, CHANGING, LIMIT, NOTHING, Analysis, Ground, Sent
 from iptexplain.sets.apart import NAT_FIELDS, Apart, alike, parted, rewriting
 from iptexplain.sets.boxes import split
-from iptexplain.sets.fields import MARKS, REWRITTEN
 from iptexplain.sets.same import same_places
 from iptexplain.sets.space import NO, YES, Diagram, TooLarge
 from iptexplain.sets.ways import UNDECIDED, End, Piece
@@ -42,9 +41,6 @@ ALIKE = End("dropped", by="alike")
 
 FILTERING = ("filter", "security")
 """Tables that neither rewrite packets nor write what the nat table reads."""
-
-CHANGING = frozenset({*MARKS, "ctstate", "ctstatus", REWRITTEN, "tracked", "ttl", "tos"})
-"""Fields that tables change, beside those that NAT rewrites."""
 
 
 class Region(NamedTuple):

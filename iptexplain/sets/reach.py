@@ -79,6 +79,11 @@ class Reach:
     def __init__(self, analysis: Analysis) -> None:
         self.analysis, self.space, self.fields = analysis, analysis.space, analysis.fields
 
+    def narrow(self, question: Question) -> None:
+        """Leave out all that this question is not about: it is then the only one that can be asked."""
+        asked = [self._asked(interface, sources, question) for interface, sources in question.sources]
+        self.analysis.narrow(self.space.union(asked))
+
     def regions(self, question: Question) -> list[Region]:
         """The regions of all packets that the question is about, in a stable order: what gets through first."""
         space, told = self.space, self._told(question)
@@ -213,7 +218,9 @@ class Reach:
     def _asked(self, interface: str, sources: Sequence[Interval] | None, question: Question) -> Diagram:
         kinds, level = self.analysis.kinds, self.fields.level
         parts = [kinds.value("iif", interface)]
-        for name, numbers in (("src", sources), ("dst", question.sent_to)):
+        is_rewritten = question.to_host or "nat" in self.analysis.ruleset.tables
+        arrives = () if is_rewritten else _wanted(question)
+        for name, numbers in (("src", sources), ("dst", question.sent_to), *arrives):
             if numbers is not None:
                 parts.append(self.space.among(level[name], numbers))
         if question.proto is not None:

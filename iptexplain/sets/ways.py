@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from iptexplain.rules.model import Place
 from iptexplain.sets.boxes import split
 from iptexplain.sets.change import Changes, composed, substituted
-from iptexplain.sets.space import NO, YES, Diagram, Space
+from iptexplain.sets.space import BOTTOM, NO, YES, Diagram, Space
 
 NEXT, RETURN, ACCEPT, DROP, REJECT, UNDECIDED = "next", "return", "accept", "drop", "reject", "undecided"
 """How a piece of the way ends: with the next rule; where the chain was called from; with a verdict; so that nobody analysed it."""
@@ -94,8 +94,10 @@ class Ways:
         if len(pieces) == 1:
             ((end, piece),) = pieces.items()
             return Piece(space.fill(first.map, end, piece.map), piece.open)
-        parts = split(space, first.map, first.open)
-        closed = space.turned(first.map, lambda v: space.end(v) if v and space.end(v) not in first.open else NO)
+        # Where all packets of an end fare alike from there on, its name changes, and no more.
+        named = {end: piece.map if space.level[piece.map] == BOTTOM else NO for end, piece in pieces.items()}
+        parts = split(space, first.map, {end for end, new in named.items() if new == NO})
+        closed = space.turned(first.map, lambda v: named.get(space.end(v), space.end(v)) if v else NO)
         row = [closed, *(space.both(where, pieces[end].map) for end, where in parts.items())]
         found = space.joined(row, lambda a, b: space.fill(a, NO, b))
         return Piece(found, frozenset[Diagram]().union(*(piece.open for piece in pieces.values())))
