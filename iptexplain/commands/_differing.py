@@ -7,8 +7,10 @@ from typing import Any, TypeVar
 
 import click
 
-from iptexplain.commands._io import show, show_json
+from iptexplain.commands._io import read, show, show_json
+from iptexplain.errors import UsageError
 from iptexplain.explain.difference import compare, counts, difference_json
+from iptexplain.host.joint import assume_of_both
 from iptexplain.host.snapshot import Snapshot
 from iptexplain.sets.difference import Scope
 
@@ -21,6 +23,14 @@ def strict_option(function: F) -> F:
         "--strict", is_flag=True,
         help="Exit with status 4 when something was not compared, or no dump shows whether it differs.",
     )(function)  # fmt: skip
+
+
+def read_both(old: str, new: str, names: tuple[str, str], assumed: tuple[str, ...]) -> tuple[Snapshot, Snapshot]:
+    """Both files, which are called by ``names``, with what is assumed."""
+    if old == new == "-":
+        raise UsageError(f"{names[0]} and {names[1]} cannot both be standard input: name a file for one of them")
+    before, after = read(old), read(new)
+    return assume_of_both(before, after, assumed) if assumed else (before, after)
 
 
 def answer(

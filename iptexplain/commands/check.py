@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from iptexplain.commands._differing import answer, strict_option
-from iptexplain.commands._io import assume_option, output_options, read
+from iptexplain.commands._differing import answer, read_both, strict_option
+from iptexplain.commands._io import assume_option, output_options
 from iptexplain.errors import UsageError
 from iptexplain.host.snapshot import Snapshot
 from iptexplain.rules.model import Dump
@@ -50,12 +50,10 @@ def command(
     standard input. Both are taken for rules of one host. A table that is missing lets everything pass. The exit status is 1
     when there is a difference, each with an example and the rules that decide.
     """
-    if rules == against == "-":
-        raise UsageError("RULES and DUMP cannot both be standard input: name a file for one of them")
-    ours, theirs = (read(file, assumed) for file in (rules, against))
+    names = ("DUMP", "RULES")
+    theirs, ours = read_both(against, rules, names, assumed)
     scope = Scope(frozenset(HOOKS[name] for name in only if name in HOOKS), "nat" in only, frozenset(ignored))
-    ours = _renamed(ours, mapped)
-    ctx.exit(answer(theirs, ours, ("DUMP", "RULES"), scope, strict, output, color))
+    ctx.exit(answer(theirs, _renamed(ours, mapped), names, scope, strict, output, color))
 
 
 def _renamed(snapshot: Snapshot, mapped: tuple[str, ...]) -> Snapshot:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from iptexplain.commands._differing import answer, strict_option
-from iptexplain.commands._io import DUMP, assume_option, output_options, read
-from iptexplain.errors import UsageError
+from iptexplain.commands._differing import answer, read_both, strict_option
+from iptexplain.commands._io import DUMP, assume_option, output_options
 from iptexplain.sets.difference import Scope
 
 
@@ -34,7 +33,6 @@ def command(
     A condition that no dump decides, such as a limit, is the same in both where the same rule stands in both. Marks count
     where rules read them.
     """
-    if old == new == "-":
-        raise UsageError("OLD and NEW cannot both be standard input: name a file for one of them")
-    before, after = (read(file, assumed) for file in (old, new))
-    ctx.exit(answer(before, after, ("OLD", "NEW"), Scope(deciders=deciders), strict, output, color))
+    names = ("OLD", "NEW")
+    before, after = read_both(old, new, names, assumed)
+    ctx.exit(answer(before, after, names, Scope(deciders=deciders), strict, output, color))

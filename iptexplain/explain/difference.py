@@ -73,10 +73,10 @@ class Compared:
         self.topology = joint_topology((old, pair.old[1]), (new, pair.new[1]))
         self.comparison = Comparison(pair.old[1], pair.new[1], self.topology, scope, limit, SECONDS)
         self.fields = self.comparison.fields
-        self.ordinary = Ordinary(self.comparison.ground, scope.ignored)
         self.flows: list[Flow] = []
         self.decided = True
         try:
+            self.ordinary = Ordinary(self.comparison.ground, scope.ignored)
             regions = self.comparison.regions()
             for name in KINDS:
                 self._add(name, [region for region in regions if kind(region) == name])

@@ -26,15 +26,16 @@ PLAIN_TABLES = ("local", "main", "default")
 """The routing tables that every host asks."""
 
 
-def topology_of(snapshot: Snapshot, ruleset: Ruleset) -> Topology:
-    """The topology for ``ruleset``: what the snapshot states, and for what it leaves out, what the rules say."""
+def topology_of(snapshot: Snapshot, ruleset: Ruleset, beside: Sequence[Ruleset] = ()) -> Topology:
+    """The topology for ``ruleset``: what the snapshot states, and for what it leaves out, what the rules say, its own and
+    those ``beside`` it that speak of the same host."""
     topology = from_facts(snapshot.facts, ruleset.family)
     topology.assumed = dict(snapshot.assumed)
     topology.assumptions = [Assumption("assumed", {"name": n, "value": v}) for n, v in snapshot.assumed.items()]
     if any(r.get("table") not in PLAIN_TABLES for r in snapshot.facts.get("rules", [])):
         topology.assumptions.append(Assumption("policy_routing", {}))
     topology.assumptions += _other_half(snapshot, ruleset)
-    routes_known, halves = bool(topology.routes), [ruleset, *snapshot.others(ruleset)]
+    routes_known, halves = bool(topology.routes), [ruleset, *snapshot.others(ruleset), *beside]
     if not topology.known_addresses:
         _infer_bridges(topology, halves)
         _infer_host(topology, halves)

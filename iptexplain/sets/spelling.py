@@ -30,8 +30,8 @@ def spelled(fields: Fields, name: str, intervals: Sequence[Interval], family: Fa
 
 
 def _length(values: Sequence[str]) -> tuple[int, int]:
-    """How long it takes to say; of addresses, a network is shorter than a range."""
-    return len(values), sum(map(len, values))
+    """How long it takes to say; a range has two ends."""
+    return sum(2 if "-" in value else 1 for value in values), sum(map(len, values))
 
 
 def between(intervals: Sequence[Interval], top: int) -> Iterator[Interval]:
