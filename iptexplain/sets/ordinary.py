@@ -81,10 +81,9 @@ class Ordinary:
     def lines(self, packets: Diagram, known: Diagram = NO) -> list[Line]:
         """The packets in as few lines as may be, without those of ``known`` that begin no connection; of more than MOST lines,
         the first."""
-        told = self.space.minus(packets, self.space.minus(known, self._first))
-        return list(islice(self._lines(told), MOST))
+        return list(islice(self._lines(packets, self.space.complement(self.space.minus(known, self._first))), MOST))
 
-    def _lines(self, packets: Diagram) -> Iterator[Line]:
+    def _lines(self, packets: Diagram, news: Diagram) -> Iterator[Line]:
         incoming, own = self.kinds.one_of("iif", self.incoming), self.kinds.value("iif", "")
         for to_host, target in self._targets.items():
             sides = [self.space.both(side, target) for side in (incoming, own)]
@@ -92,10 +91,10 @@ class Ordinary:
             for rank, which in ((0, self._first), (1, self._usual), (STRANGE, self._first), (STRANGE, YES)):
                 parts = []
                 for n, side in enumerate(sides):
-                    care = which
+                    care = self.space.both(which, news)
                     if rank != STRANGE:
-                        care = reduce(self.space.both, [which, self._ends(bool(n), to_host), side])
-                    short = left[n] if which == YES else self._short(left[n], care)
+                        care = reduce(self.space.both, [care, self._ends(bool(n), to_host), side])
+                    short = self._short(left[n], care)
                     parts.append(self._parts(short, self.space.both(care, left[n])))
                     left[n] = self.space.minus(left[n], short)
                 yield from self._merged(parts[0], parts[1], to_host, rank)
@@ -206,7 +205,7 @@ class Ordinary:
     def _with_host(self, level: int, packets: Diagram, point: dict[int, int]) -> tuple[Diagram, dict[int, int]]:
         """An address that is not the first of a range, which would be a network's own."""
         lowest = (self.space.pick(packets) or {}).get(level, 0)
-        for number in () if level in point else (lowest + 2, lowest + 1):
+        for number in () if level in point else (lowest + 2, lowest + 3, lowest + 1):
             if number <= self.space.tops[level]:
                 here = self.space.both(self.space.among(level, [(number, number)]), packets)
                 if here != NO:
