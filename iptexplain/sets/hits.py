@@ -20,6 +20,9 @@ AT_HOOK = {
 }  # fmt: skip
 """Whether a packet has an interface that it came in by, and one that it leaves by."""
 
+OPENING = ("NEW", "RELATED")
+"""The states of packets that nat is asked about: the first of a connection (nf_nat_inet_fn)."""
+
 
 class Part(NamedTuple):
     """Some neighbouring rules of a chain: what they do as one, which packets any of them is for, and the two halves."""
@@ -32,63 +35,75 @@ class Part(NamedTuple):
 
 class Hits:
     """All rules that are reached from the base chain ``hook`` of a table, with the packets (as they come to the hook) that each
-    is for."""
+    is for (``of``), with the packets that come to each chain (``coming``), and the fields that rules change (``changed``)."""
 
     def __init__(self, chains: Chains, hook: str) -> None:
         self.chains, self.hook, self.space = chains, hook, chains.ways.space
         self.of: dict[Place, Diagram] = {}
+        self.changed: set[int] = set()
+        self._trees: dict[str, Part | None] = {}
         chains.at(hook)
-        self._coming: dict[str, dict[Changes, Diagram]] = {hook: {(): self._here()}}
+        self.coming: dict[str, dict[Changes, Diagram]] = {hook: {(): self.here()}}
         for name in reversed(called_first(chains.table.chains, hook)):
-            self._chain(name, self._coming.get(name, {}))
+            tree = self.tree(name)
+            if tree:
+                self._descend(tree, self.coming.get(name, {}))
 
-    def _here(self) -> Diagram:
+    def here(self) -> Diagram:
         """What can be at the hook at all."""
         kinds, found = self.chains.conditions.kinds, YES
         for name, has in zip(("iif", "oif"), AT_HOOK[self.hook], strict=True):
             if has is not None:
                 none = kinds.number(name, 0)
                 found = self.space.both(found, self.space.complement(none) if has else none)
+        if self.chains.table.name == "nat":
+            found = self.space.both(found, kinds.one_of("ctstate", OPENING))
         return found
 
-    def _chain(self, name: str, comers: Comers) -> None:
-        parts = []
-        for place, rule in places(self.chains.table, self.chains.table.chains[name]):
-            piece = self.chains.rule(rule, place, self.hook if self.chains.table.name == "nat" else "")
-            parts.append(Part(piece, self.chains.conditions.of(rule, place), (place, rule), None))
-        if parts:
-            self._descend(self.space.joined(parts, self._joined), comers)
+    def tree(self, name: str) -> Part | None:
+        """The rules of a chain as a balanced tree; None: it has none."""
+        if name not in self._trees:
+            rules = places(self.chains.table, self.chains.table.chains[name])
+            parts = [self._part(place, rule) for place, rule in rules]
+            self._trees[name] = self.space.joined(parts, self.joined) if parts else None
+        return self._trees[name]
 
-    def _joined(self, first: Part, second: Part) -> Part:
+    def _part(self, place: Place, rule: Rule) -> Part:
+        """One rule."""
+        piece = self.chains.rule(rule, place, self.hook if self.chains.table.name == "nat" else "")
+        self.changed.update(level for end in piece.open for level, _ in self.space.values[end].changes)
+        return Part(piece, self.chains.conditions.of(rule, place), (place, rule), None)
+
+    def joined(self, first: Part, second: Part) -> Part:
         piece = self.chains.ways.then(first.piece, second.piece)
         return Part(piece, self.space.either(first.condition, second.condition), None, (first, second))
 
     def _descend(self, part: Part, comers: Comers) -> None:
         """Nobody comes to a part without those for whom one of its rules is: so whole parts fall away at once."""
-        here = {c: who for c, who in comers.items() if self._met(part.condition, c, who) != NO}
+        here = {c: who for c, who in comers.items() if self.met(part.condition, c, who) != NO}
         if part.halves:
             self._descend(part.halves[0], here)
-            self._descend(part.halves[1], self._past(part.halves[0].piece, here))
+            self._descend(part.halves[1], self.past(part.halves[0].piece, here))
             return
         assert part.rule is not None
         place, rule = part.rule
-        met = {c: self._met(part.condition, c, who) for c, who in here.items()}
+        met = {c: self.met(part.condition, c, who) for c, who in here.items()}
         self.of[place] = self.space.union(list(met.values()))
         if isinstance(rule.target, Jump):
-            coming = self._coming.setdefault(rule.target.chain, {})
+            coming = self.coming.setdefault(rule.target.chain, {})
             for changes, who in met.items():
                 coming[changes] = self.space.either(coming.get(changes, NO), who)
 
-    def _met(self, condition: Diagram, changes: Changes, who: Diagram) -> Diagram:
+    def met(self, condition: Diagram, changes: Changes, who: Diagram) -> Diagram:
         """A field that only the kernel knows may be anything."""
         return self.space.both(substituted(self.space, condition, changes, YES) if changes else condition, who)
 
-    def _past(self, piece: Piece, comers: Comers) -> Comers:
+    def past(self, piece: Piece, comers: Comers) -> Comers:
         """Who comes past some rules."""
         past: dict[Changes, Diagram] = {}
         ways, space = self.chains.ways, self.space
         for changes, who in comers.items():
-            seen = ways.after(self.space.end(End(NEXT, changes)), piece)
+            seen = ways.after(space.end(End(NEXT, changes)), piece)
             for end in sorted(seen.open):
                 new = space.values[end].changes
                 passed = space.both(self._ending_in(seen.map, end), who)
