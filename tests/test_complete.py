@@ -35,3 +35,15 @@ def test_recogniser_has_words() -> None:
         )
     }
     assert recognisers == stems("templates/recognise", ".j2")
+
+
+def test_lint_has_words() -> None:
+    lints = {
+        name
+        for name in stems("iptexplain/lint", ".py")
+        if any(
+            isinstance(node, ast.FunctionDef) and node.name == "find"
+            for node in ast.parse((ROOT / f"iptexplain/lint/{name}.py").read_bytes()).body
+        )
+    }
+    assert lints == stems("templates/lint", ".j2")

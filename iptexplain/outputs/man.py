@@ -10,6 +10,8 @@ from typing import NamedTuple
 import click
 
 from iptexplain.explain.words import environment
+from iptexplain.lint.examples import changed
+from iptexplain.lint.finding import lints
 from iptexplain.outputs.man_rules import rules
 
 BOLD, ITALIC, ROMAN = r"\fB", r"\fI", r"\fR"
@@ -44,8 +46,9 @@ def page(program: click.Group, name: str) -> str:
     shared = tuple(dict.fromkeys(s for s in counts if counts.count(s) > 1))
     template = environment().get_template(f"man/{name}.1.j2")
     text = template.render(
-        name=name, program=_described(program, top), commands=commands, shared=shared, plain=plain, typed=typed
-    )
+        name=name, program=_described(program, top), commands=commands, shared=shared, plain=plain, typed=typed,
+        lints=lints().values(), changed=changed,
+    )  # fmt: skip
     return roff(text, name)
 
 

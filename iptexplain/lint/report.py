@@ -1,0 +1,151 @@
+"""All findings about a host, with their words."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from iptexplain.explain.words import environment, said
+from iptexplain.lint.finding import LEVELS, Finding, Lint, lints
+from iptexplain.lint.host import Host
+from iptexplain.rules.answer import Backend
+from iptexplain.rules.model import Place, Rule
+from iptexplain.rules.save import save_rule
+from iptexplain.rules.words import split_words
+from iptexplain.sets.space import TooLarge
+
+IGNORE = re.compile(r"iptexplain:\s*ignore\s+([a-z0-9, -]+)")
+"""A comment in a rule that silences lints about it."""
+
+
+class Told:
+    """A finding about a host's rules, in words."""
+
+    def __init__(self, finding: Finding, host: Host) -> None:
+        self.finding, self.host = finding, host
+
+    @property
+    def level(self) -> str:
+        return self.finding.level or lints()[self.finding.name].level
+
+    @property
+    def text(self) -> str:
+        """The line of the dump that it is about; nothing where that is no rule."""
+        place = self.finding.place
+        return said(self.host.text(place)) if place and isinstance(place.rule, int) else ""
+
+    @cached_property
+    def message(self) -> str:
+        """What is wrong, in one paragraph."""
+        return " ".join(self._block("message").split())
+
+    @cached_property
+    def fix(self) -> str:
+        """What to do about it: paragraphs, and commands as indented lines."""
+        return re.sub(r"\n{3,}", "\n\n", self._block("fix").strip("\n"))
+
+    def _block(self, name: str) -> str:
+        template = environment().get_template(lints()[self.finding.name].template)
+        program = "ip6tables" if self.host.family == 6 else "iptables"
+        values = {
+            "place": self.finding.place,
+            "because": self.finding.because,
+            "iptables": program,
+            **self.finding.values,
+        }
+        context = template.new_context(
+            {**values, "delete": self._delete, "again": self._again, "family": self.host.family}
+        )
+        return "".join(template.blocks[name](context))
+
+    def _delete(self, place: Place) -> str:
+        """The command that deletes a rule."""
+        return self._again(place, "-D")
+
+    def _again(self, place: Place, action: str) -> str:
+        """A command with the rule's own words: ``-D`` deletes it, ``-I`` puts it before all others."""
+        program = "ip6tables" if self.host.family == 6 else "iptables"
+        table = [] if place.table == "filter" else ["-t", place.table]
+        words = [w.text for w in split_words(save_rule(self.host.rule(place), Backend.NFT))][1:]
+        return " ".join(map(shlex.quote, [program, *table, action, *map(said, words)]))
+
+    @property
+    def kin(self) -> tuple[Any, ...]:
+        """What findings have in common that are told as one."""
+        f = self.finding
+        where = (f.place.table, f.place.chain) if f.place else None
+        return self.host, f.name, self.level, where, f.because, isinstance(f.rule, int)
+
+    @property
+    def is_like_others(self) -> bool:
+        """Whether its words, but for the place, follow from its causes."""
+        return self.finding.name in ("unreachable-rule", "redundant-rule")
+
+    def json(self) -> dict[str, Any]:
+        """The finding as ``lint -o json`` has it, its words without marks."""
+        place = self.finding.place
+        return {
+            "name": self.finding.name,
+            "level": self.level,
+            "family": self.host.family,
+            "table": place.table if place else None,
+            "chain": (place.chain or None) if place else None,
+            "rule": self.finding.rule,
+            "line": self.finding.line,
+            "message": self.message.replace("`", ""),
+            "because": [p._asdict() for p in self.finding.because],
+            "fix": self.fix.replace("`", ""),
+        }
+
+
+class Report(NamedTuple):
+    """``missed``: the lints that could not be looked for, because the rules are too many and too different."""
+
+    told: list[Told]
+    missed: list[str]
+
+    def worst(self, level: str) -> bool:
+        """Whether there is a finding of this level or above."""
+        return any(LEVELS.index(t.level) <= LEVELS.index(level) for t in self.told)
+
+    def groups(self) -> list[list[Told]]:
+        """The findings, with those together that one sentence tells; the worst first."""
+        groups: dict[Any, list[Told]] = {}
+        for told in self.told:
+            groups.setdefault(told.kin if told.is_like_others else told, []).append(told)
+        return list(groups.values())
+
+
+def look(hosts: Sequence[Host], chosen: Collection[str]) -> Report:
+    """Ask the ``chosen`` lints about every ruleset. The worst findings come first, then in the order of the dump."""
+    told: list[Told] = []
+    missed: dict[str, None] = {}
+    for host in hosts:
+        for name in (n for n in lints() if n in chosen):
+            try:
+                told += [Told(f, host) for f in _found(lints()[name], host) if not is_silenced(f, host)]
+            except TooLarge:
+                missed[name] = None
+    told.sort(key=lambda t: (LEVELS.index(t.level), hosts.index(t.host), t.finding.line or 0))
+    return Report(told, list(missed))
+
+
+def _found(lint: Lint, host: Host) -> list[Finding]:
+    return [f._replace(name=lint.name) for f in lint.find(host)]
+
+
+def is_silenced(finding: Finding, host: Host) -> bool:
+    """Whether the rule's own comment says ``iptexplain: ignore NAME``; of a chain, that of any of its rules."""
+    place = finding.place
+    if place is None or not place.chain:
+        return False
+    rules = [host.rule(place)] if isinstance(place.rule, int) else [r for _, r in host.places(place.table, place.chain)]
+    return any(finding.name in _silences(rule) for rule in rules)
+
+
+def _silences(rule: Rule) -> list[str]:
+    remarks = " ".join(str(m.value("comment")) for m in rule.matches if m.name == "comment")
+    return [name for found in IGNORE.finditer(remarks) for name in re.split(r"[, ]+", found[1].strip())]

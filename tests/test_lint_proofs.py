@@ -1,0 +1,187 @@
+"""What lints say of all packets, against the trace of many: no packet meets a rule that is called dead, none fares otherwise
+without one that is called redundant, and the rules that are named as the cause do leave nothing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iptexplain.explain.situation import Situation
+from iptexplain.host.snapshot import read_snapshot
+from iptexplain.lint.host import Host
+from iptexplain.rules.addresses import to_address
+from iptexplain.rules.model import Jump, Place, Rule, Ruleset
+from iptexplain.walk.outcome import Outcome
+from iptexplain.walk.packet import OneOf, Packet
+from iptexplain.walk.trace import trace
+from tests.test_agreement import CASES, Pool, situations
+
+PACKETS = 40
+SEEDS = range(100)
+
+CHAINS = ("FORWARD", "A", "B", "C")
+SOURCES = ("10.0.0.0/8", "10.0.0.0/9", "10.128.0.0/9", "10.1.0.0/16", "10.1.2.0/24")
+TARGETS = ("ACCEPT", "ACCEPT", "DROP", "DROP", "RETURN", "REJECT", "REJECT --reject-with icmp-admin-prohibited", "LOG",
+           "MARK --set-xmark 0x1/0x1", "MARK --set-xmark 0x0/0x1", "MARK --set-xmark 0x2/0x2")  # fmt: skip
+
+
+def condition(rng: random.Random) -> str:
+    """None, or some of a few conditions that often include each other."""
+    words = []
+    if rng.random() < 0.5:
+        words.append(f"{rng.choice(['', '', '! '])}-s {rng.choice(SOURCES)}")
+    if rng.random() < 0.3:
+        words.append(f"-i eth{rng.randrange(2)}")
+    if rng.random() < 0.6:
+        proto = rng.choice(("tcp", "udp"))
+        words.append(f"-p {proto} -m {proto} --dport {rng.choice(['1:10', '5', '5:80', '80', '1:100'])}")
+    if rng.random() < 0.2:
+        words.append(f"-m mark --mark 0x{rng.randrange(2)}/0x1")
+    if rng.random() < 0.05:
+        words.append("-m limit --limit 1/sec")
+    if rng.random() < 0.1:
+        words.append("-m conntrack --ctstate NEW")
+    return " ".join(words)
+
+
+def ruleset(rng: random.Random) -> str:
+    """A filter table in which chains call those behind them in the alphabet."""
+    lines = [f":{name} {rng.choice(['ACCEPT', 'DROP']) if name == 'FORWARD' else '-'} [0:0]" for name in CHAINS]
+    for number, name in enumerate(CHAINS):
+        for _ in range(rng.randrange(2, 7)):
+            later = CHAINS[number + 1 :]
+            jump = f"-{rng.choice('jjjg')} {rng.choice(later)}" if later and rng.random() < 0.35 else ""
+            lines.append(f"-A {name} {condition(rng)} {jump or f'-j {rng.choice(TARGETS)}'}")
+    return "*filter\n" + "\n".join(lines) + "\nCOMMIT\n"
+
+
+def packet(rng: random.Random) -> dict[str, Any]:
+    source = rng.choice(("10.0.0.1", "10.1.0.1", "10.1.2.3", "10.128.0.1", "10.200.0.1", "192.0.2.9"))
+    return {
+        "iif": f"eth{rng.randrange(3)}", "src": to_address(source), "dst": to_address("198.51.100.7"),
+        "proto": rng.choice(("tcp", "udp", "gre")), "sport": 40000, "dport": rng.choice((1, 5, 10, 11, 79, 80, 100, 101)),
+        "flags": frozenset({"SYN"}), "mark": rng.randrange(4), "ctstate": rng.choice(("NEW", "NEW", "ESTABLISHED")),
+    }  # fmt: skip
+
+
+def host(text: str) -> Host:
+    return Host(Situation(read_snapshot(text, "rules.v4"), 4))
+
+
+def without(rules: Ruleset, gone: Collection[Place]) -> Ruleset:
+    """The ruleset without some rules."""
+
+    def kept(table: str, chain: str, some: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        return tuple(r for n, r in enumerate(some, 1) if Place(table, chain, n, r.line) not in gone)
+
+    tables = {
+        name: table._replace(
+            chains={c.name: c._replace(rules=kept(name, c.name, c.rules)) for c in table.chains.values()}
+        )
+        for name, table in rules.tables.items()
+    }
+    return rules._replace(tables=tables)
+
+
+def ends(rules: Ruleset, one: Host, fields: dict[str, Any]) -> tuple[set[Any], set[Place]]:
+    """How a packet can end, with its marks, and the rules that it meets; no ends where there are too many ways to follow."""
+    way = trace(rules, one.topology, Packet(dict(fields)))
+    found = {_end(outcome) for outcome in way.outcome.branches or (way.outcome,)}
+    return set() if way.bounded else found, {s.place for s in way.steps if s.rule is not None}
+
+
+def _end(outcome: Outcome) -> Any:
+    if outcome.kind in ("dropped", "rejected"):
+        return outcome.kind, outcome.answer
+    names = ("src", "dst", "sport", "dport", "mark", "connmark", "ttl", "tos")
+    values = [outcome.fields.get(name) for name in names]
+    return outcome.kind, outcome.interface, *[str(v) if isinstance(v, OneOf) else v for v in values]
+
+
+def check(one: Host, packets: list[dict[str, Any]]) -> tuple[int, int]:
+    """Trace the packets; how many dead rules and how many spare rules there are."""
+    dead = {place for asked in one.tables.values() for place in asked.dead}
+    spare = [place for asked in one.tables.values() for place in asked.spare]
+    assert not dead & set(spare)
+    removals = [[place] for place in spare[:6]] + [spare, [*spare, *dead]]
+    shortened = [(gone, without(one.ruleset, gone)) for gone in removals if gone]
+    for fields in packets:
+        before, met = ends(one.ruleset, one, fields)
+        assert not met & dead, fields
+        for gone, rules in shortened:
+            after, _ = ends(rules, one, fields)
+            assert not before or not after or before == after, f"without {gone}: {fields}"
+    return len(dead), len(spare)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_chains(seed: int) -> None:
+    rng = random.Random(seed)
+    text = ruleset(rng)
+    print(text)
+    check(host(text), [packet(rng) for _ in range(PACKETS)])
+
+
+def test_random_chains_have_such_rules() -> None:
+    """Enough of both kinds for the tests above to mean something."""
+    found = [host(ruleset(random.Random(seed))).tables["filter"] for seed in SEEDS]
+    assert sum(len(asked.dead) for asked in found) > 60
+    assert sum(len(asked.spare) for asked in found) > 30
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_causes_are_enough(seed: int) -> None:
+    """A rule stays dead when of all rules that jump nowhere only the named ones are left beside it, with the chains that named
+    ones call."""
+    rng = random.Random(seed)
+    text = ruleset(rng)
+    print(text)
+    one = host(text)
+    asked = one.tables["filter"]
+    for place in asked.dead:
+        causes = asked.causes(place)
+        if place not in asked.impossible and causes is not None:
+            assert causes
+            named = [one.rule(p).target for p in causes]
+            called = {c for t in named if isinstance(t, Jump) for c in one.inside("filter", t.chain)}
+            jumps = {p for p, r in one.places() if isinstance(r.target, Jump)}
+            rest = {
+                p for p, _ in one.places() if p not in (*causes, place) and p not in jumps and p.chain not in called
+            }
+            others = rest | (jumps & set(asked.dead) - {place})
+            left = Host(Situation(one.snapshot, 4, (one.dump, without(one.ruleset, others))))
+            assert place.line in {p.line for p in left.tables["filter"].dead}, (place, causes)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "--ctdir REPLY",
+        "--ctstatus SEEN_REPLY",
+        "--ctstatus EXPECTED",
+        "--ctreplsrc 10.0.0.7",
+        "--ctproto 6",
+        "--ctstate DNAT",
+    ],
+)
+def test_answers_are_packets_too(condition: str) -> None:
+    """What never holds for the first packet of a connection holds for others."""
+    rules = (
+        "-A FORWARD -s 10.1.0.0/16 -p icmp -j {}\n-A FORWARD -s 10.0.0.0/8 -p icmp -m conntrack "
+        + condition
+        + " -j {}\n"
+    )
+    asked = host("*filter\n:FORWARD DROP [0:0]\n" + rules.format("ACCEPT", "ACCEPT") + "COMMIT\n").tables["filter"]
+    assert (asked.dead, asked.spare) == ([], [])
+
+
+@pytest.mark.parametrize("file", CASES[1::3], ids=lambda file: file.stem)
+def test_recorded_rulesets(file: Path) -> None:
+    rng = random.Random(file.stem)
+    for situation, family, dump in situations(file):
+        pool = Pool(rng, situation, family, dump)
+        check(Host(situation), [pool.packet() for _ in range(PACKETS)])
