@@ -72,11 +72,11 @@ def _meant(host: Host, place: Place, rule: Rule) -> Port | None:
     if any(space.both(_inside(kinds, p), fits) != NO for p in host.docker.ports):
         return None
     return next(
-        (p for p in ports if space.both(_at_host(kinds, p), without) != NO and _may_be_for(host, kinds, p, fits)), None
+        (p for p in ports if space.both(at_host(kinds, p), without) != NO and _may_be_for(host, kinds, p, fits)), None
     )
 
 
-def _at_host(kinds: Kinds, port: Port) -> Diagram:
+def at_host(kinds: Kinds, port: Port) -> Diagram:
     """The packets to the host's port, before they are rewritten."""
     return kinds.space.both(kinds.value("proto", port.proto), kinds.value("dport", port.host_port))
 

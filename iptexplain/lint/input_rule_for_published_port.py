@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from iptexplain.explain.situation import decider
 from iptexplain.lint.finding import Example, Finding
 from iptexplain.lint.host import REFUSES, Host, word
-from iptexplain.lint.host_port_in_docker_user import DUMP
+from iptexplain.lint.host_port_in_docker_user import DUMP, at_host
 from iptexplain.recognise.docker_port import Port
 from iptexplain.rules.model import Place, Rule
-from iptexplain.sets.space import NO
+from iptexplain.sets.kinds import Kinds
+from iptexplain.sets.space import NO, Diagram
 
 LEVEL = "warning"
 
@@ -33,37 +34,37 @@ def find(host: Host) -> Iterator[Finding]:
     if chain is None or not host.docker.ports:
         return
     chains = host.inside("filter", "INPUT")
+    kinds = host.tables["filter"].hits[0].chains.conditions.kinds
+    published = kinds.space.union([at_host(kinds, p) for p in host.docker.ports if not p.is_loopback])
     for place, rule in host.places():
         if place.chain in chains and host.is_own(place):
-            port = _open_port(host, place, rule, chain.policy == "DROP")
+            port = _open_port(host, place, rule, chain.policy == "DROP", published)
             if port:
                 by = decider(host.from_outside(port))
-                values = {"port": port, "opens": word(rule) == "ACCEPT", "by": by}
+                source = rule.parameters.get("s")
+                named = source.text if source and not source.inverted else "NETWORK"
+                values = {"port": port, "opens": word(rule) == "ACCEPT", "by": by, "source": named}
                 yield Finding(place, tuple(p for p in (port.dnat.place, by) if p), values)
 
 
-def _open_port(host: Host, place: Place, rule: Rule, closed: bool) -> Port | None:
-    """The published port that the rule names and that is open to everybody; a rule that accepts must name who may come."""
+def _open_port(host: Host, place: Place, rule: Rule, closed: bool, published: Diagram) -> Port | None:
+    """The port of all that are ``published`` that the rule names and that is open to everybody; a rule that accepts must name who
+    may come."""
     conditions = host.tables["filter"].hits[0].chains.conditions
     kinds, space = conditions.kinds, conditions.space
     fits = conditions.of(rule, place)
     names_source = space.depends(fits, [kinds.fields.level["src"]])
     meant = word(rule) in REFUSES or (word(rule) == "ACCEPT" and closed and names_source)
-    if not meant or not space.depends(fits, [kinds.fields.level["dport"]]):
+    names_port = space.depends(fits, [kinds.fields.level["dport"]])
+    if not (meant and names_port) or space.both(fits, published) == NO or _is_broad(kinds, fits):
         return None
-    for port in host.docker.ports:
-        there = space.both(kinds.value("proto", port.proto), kinds.value("dport", port.host_port))
-        if not port.is_loopback and space.both(there, fits) != NO and space.minus(there, fits) != there:
-            if host.is_open(port) and not _is_catch_all(host, place, rule):
-                return port
-    return None
+    ports = [p for p in host.docker.ports if not p.is_loopback]
+    named = (p for p in ports if space.both(fits, at_host(kinds, p)) != NO)
+    return next((p for p in named if host.is_open(p)), None)
 
 
-def _is_catch_all(host: Host, place: Place, rule: Rule) -> bool:
-    """Whether a rule is for more than half of all ports: it is not about this one."""
-    conditions = host.tables["filter"].hits[0].chains.conditions
-    kinds, space = conditions.kinds, conditions.space
-    fits = conditions.of(rule, place)
+def _is_broad(kinds: Kinds, fits: Diagram) -> bool:
+    """Whether a rule is for more than half of all ports: then it is about none of them."""
     level = kinds.fields.level["dport"]
-    tried = [n for n in range(1, 65536, 2048) if space.both(space.among(level, [(n, n)]), fits) != NO]
+    tried = [n for n in range(1, 65536, 2048) if kinds.space.both(fits, kinds.space.among(level, [(n, n)])) != NO]
     return len(tried) > 16

@@ -54,10 +54,9 @@ def _ports(host: Host, six: Host) -> Iterator[Finding]:
     ports = {(p.proto, p.host_port): p for p in host.docker.ports if p.is_everywhere}
     for port in six.docker.ports:
         mine = ports.get((port.proto, port.host_port))
-        if mine and port.is_everywhere and six.is_open(port) and not host.is_open(mine):
-            by = host.from_outside(mine).outcome.by
-            values = {"port": port, "by": by if isinstance(by, Place) else None}
-            yield Finding(by if isinstance(by, Place) else mine.dnat.place, (), values)
+        by = host.from_outside(mine).outcome.by if mine else None
+        if isinstance(by, Place) and port.is_everywhere and six.is_open(port):
+            yield Finding(by, (), {"port": port})
 
 
 def _input(host: Host, six: Host | None) -> Iterator[Finding]:
@@ -67,7 +66,7 @@ def _input(host: Host, six: Host | None) -> Iterator[Finding]:
     is_shut = host.ruleset.chain("filter", "INPUT") and _refuses(host)
     is_open = not chain or (chain.policy == "ACCEPT" and not chain.rules)
     if policy and is_shut and is_open:
-        values = {"port": None, "by": None, "line": chain.line if chain else 0}
+        values = {"port": None, "line": chain.line if chain else 0}
         yield Finding(policy, (), values)
 
 

@@ -51,10 +51,10 @@ def _instead(host: Host, asked: Asked, place: Place) -> tuple[tuple[Place, ...],
     hits = next(h for h in asked.hits if place in h.of)
     space, left = hits.space, hits.of[place]
     found: list[Place] = []
-    for later, rule in host.places(asked.table.name, place.chain):
-        condition = hits.chains.conditions.of(rule, later)
-        if int(later.rule) > int(place.rule) and rule.target is not None and space.both(left, condition) != NO:
+    for part in hits.meeting(place.chain, left):
+        later, rule = part.rule or (place, None)
+        if int(later.rule) > int(place.rule) and rule and rule.target and space.both(left, part.condition) != NO:
             found.append(later)
-            left = space.minus(left, condition)
+            left = space.minus(left, part.condition)
     policy = host.policy(asked.table.name, place.chain)
     return (*found, policy) if policy and left != NO else tuple(found), left == NO or policy is not None

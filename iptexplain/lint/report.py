@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from iptexplain.errors import UsageError
 from iptexplain.explain.words import environment, said
 from iptexplain.lint.finding import LEVELS, Finding, Lint, lints
 from iptexplain.lint.host import Host
@@ -50,15 +51,13 @@ class Told:
     def _block(self, name: str) -> str:
         template = environment().get_template(lints()[self.finding.name].template)
         program = "ip6tables" if self.host.family == 6 else "iptables"
-        values = {
-            "place": self.finding.place,
-            "because": self.finding.because,
-            "iptables": program,
-            **self.finding.values,
-        }
-        context = template.new_context(
-            {**values, "delete": self._delete, "again": self._again, "family": self.host.family}
-        )
+        outside = next((r.interface for r in self.host.topology.routes if not r.network.mask), "eth0")
+        reached = ("filter", "DOCKER-USER") in self.host.docker.roles.reached
+        values: dict[str, Any] = {
+            "place": self.finding.place, "because": self.finding.because, "iptables": program, "family": self.host.family,
+            "outside": outside, "user": "DOCKER-USER" if reached else "FORWARD", "delete": self._delete, "again": self._again,
+        }  # fmt: skip
+        context = template.new_context(values | dict(self.finding.values))
         return "".join(template.blocks[name](context))
 
     def _delete(self, place: Place) -> str:
@@ -129,6 +128,8 @@ def look(hosts: Sequence[Host], chosen: Collection[str]) -> Report:
                 told += [Told(f, host) for f in _found(lints()[name], host) if not is_silenced(f, host)]
             except TooLarge:
                 missed[name] = None
+            except UsageError:
+                continue  # there is nobody outside, or no address of the host, to ask about
     told.sort(key=lambda t: (LEVELS.index(t.level), hosts.index(t.host), t.finding.line or 0))
     return Report(told, list(missed))
 

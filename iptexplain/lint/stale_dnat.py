@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from iptexplain.lint.bridge_without_masquerade import DUMP as DOCKER
 from iptexplain.lint.finding import Example, Finding
 from iptexplain.lint.host import Host
-from iptexplain.rules.addresses import Address, Network, to_network
+from iptexplain.recognise.docker_ingress import GWBRIDGE
+from iptexplain.rules.addresses import Address, to_network
 from iptexplain.rules.nat import NatTarget
 
 LEVEL = "warning"
@@ -25,7 +26,8 @@ QUIET = Example(DUMP.format("-A DOCKER -p tcp -m tcp --dport 9090 -j DNAT --to-d
 
 def find(host: Host) -> Iterator[Finding]:
     """The rules whose address belongs to nobody."""
-    networks = [to_network(s) for n in host.docker.networks for s in n.subnets]
+    # The sandbox in which a swarm receives the routing mesh's ports is on docker_gwbridge and is no container.
+    networks = [to_network(s) for n in host.docker.networks for s in n.subnets if n.bridge != GWBRIDGE]
     complete = bool(networks) and all(n.subnets for n in host.docker.networks)
     running = {a for e in host.topology.endpoints for a in e.addresses} if _listed(host) else None
     for place, rule in host.places("nat"):
@@ -34,7 +36,12 @@ def find(host: Host) -> Iterator[Finding]:
         if address is None or address.first is None or address.first != address.last:
             continue
         inside = any(n.covers(address.first) for n in networks)
-        nobody = running is not None and inside and not _is_somebody(host, address.first, running, networks)
+        nobody = (
+            running is not None
+            and inside
+            and address.first not in running
+            and not host.topology.is_local(address.first)
+        )
         if nobody or (complete and place.chain == "DOCKER" and not inside and not _is_known(host, address.first)):
             yield Finding(place, (), {"address": address.first, "inside": inside, "networks": networks})
 
@@ -42,10 +49,6 @@ def find(host: Host) -> Iterator[Finding]:
 def _listed(host: Host) -> bool:
     """Whether the snapshot lists the running containers."""
     return bool((host.snapshot.facts.get("docker") or {}).get("containers"))
-
-
-def _is_somebody(host: Host, address: Address, running: set[Address], networks: list[Network]) -> bool:
-    return address in running or host.topology.is_local(address)
 
 
 def _is_known(host: Host, address: Address) -> bool:

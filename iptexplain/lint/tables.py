@@ -104,20 +104,25 @@ class Asked:
         return contradiction(self.rule(place), place, [hits for hits in self.hits if place in hits.of])
 
     def causes(self, place: Place) -> tuple[Place, ...] | None:
-        """The rules that together leave nothing to a dead one; None: they are too many to name."""
-
-        def ask() -> tuple[Place, ...] | None:
-            found = [causes.of(place) for causes in self._causes if place in causes.hits.of]
-            if None in found:
-                return None
-            return tuple(sorted({p for some in found for p in some or ()}, key=lambda p: p.line))
-
-        return self._try(ask)
+        """The rules that together leave nothing to a dead one; None: there are too many ways there, or it takes too long."""
+        found = [self._or_none(lambda c=one: c.of(place)) for one in self._causes if place in one.hits.of]  # type: ignore[misc]
+        if None in found:
+            return None
+        return tuple(sorted({p for some in found for p in some or ()}, key=lambda p: p.line))
 
     def deciders(self, place: Place, causes: tuple[Place, ...]) -> list[Place]:
         """The rules in chains that some of the causes jump to which decide about its packets there."""
-        found = [causes_of.deciders(place, causes) for causes_of in self._causes if place in causes_of.hits.of]
-        return sorted({p for some in found for p in some}, key=lambda p: p.line)
+        asked = [one for one in self._causes if place in one.hits.of]
+        found = [self._or_none(lambda c=one: c.deciders(place, causes)) for one in asked]  # type: ignore[misc]
+        return sorted({p for some in found for p in some or ()}, key=lambda p: p.line)
+
+    def _or_none(self, ask: Callable[[], T]) -> T | None:
+        """That a rule is dead is known, even if nobody can say why any more."""
+        try:
+            return None if self._failed else ask()
+        except TooLarge as e:
+            self._failed = e
+            return None
 
     @cached_property
     def _causes(self) -> list[Causes]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from iptexplain.lint.finding import Example, Finding
+from iptexplain.lint.foreign_docker_chain import DOCKERS
 from iptexplain.lint.host import Host, word
-from iptexplain.recognise.docker_chains import is_dockers
 from iptexplain.rules.model import Chain
 
 LEVEL = "warning"
@@ -46,6 +46,6 @@ def find(host: Host) -> Iterator[Finding]:
 
 
 def _counts(host: Host, table: str, chain: Chain) -> bool:
-    theirs = is_dockers(chain.name) or any((table, chain.name) in p.chains for p in host.programs)
+    theirs = chain.name in DOCKERS.get(table, ()) or any((table, chain.name) in p.chains for p in host.programs)
     does = any(any(r.conditions()) or word(r) != "RETURN" for r in chain.rules)
     return does and (host.all_rules or not theirs)

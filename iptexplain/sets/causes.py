@@ -115,22 +115,8 @@ class Causes:
 
     def _before(self, station: Station, wanted: Diagram) -> list[Part]:
         """The rules of a chain before one of it that do something with some of the ``wanted`` packets."""
-        found: list[Part] = []
-
-        def look(part: Part) -> None:
-            if self.space.both(wanted, part.condition) == NO:
-                return
-            if part.halves:
-                look(part.halves[0])
-                look(part.halves[1])
-            elif part.rule and int(part.rule[0].rule) < int(station.place.rule):
-                if part.piece != self.hits.chains.ways.go_on:
-                    found.append(part)
-
-        tree = self.hits.tree(station.chain)
-        if tree:
-            look(tree)
-        return found
+        does = [p for p in self.hits.meeting(station.chain, wanted) if p.piece != self.hits.chains.ways.go_on]
+        return [p for p in does if p.rule and int(p.rule[0].rule) < int(station.place.rule)]
 
     def _dead(self, way: Way, kept: Sequence[tuple[Place, Part | None]]) -> bool:
         """Whether nobody gets to the end of the way past the ``kept`` rules, through those of its jumps that are among them."""

@@ -68,6 +68,23 @@ class Hits:
             self._trees[name] = self.space.joined(parts, self.joined) if parts else None
         return self._trees[name]
 
+    def meeting(self, name: str, packets: Diagram) -> list[Part]:
+        """The rules of a chain whose conditions some of the packets meet."""
+        found: list[Part] = []
+
+        def look(part: Part) -> None:
+            if self.space.both(packets, part.condition) != NO:
+                if part.halves:
+                    look(part.halves[0])
+                    look(part.halves[1])
+                else:
+                    found.append(part)
+
+        tree = self.tree(name)
+        if tree:
+            look(tree)
+        return found
+
     def _part(self, place: Place, rule: Rule) -> Part:
         """One rule."""
         piece = self.chains.rule(rule, place, self.hook if self.chains.table.name == "nat" else "")
