@@ -12,7 +12,7 @@ from iptexplain.lint.bridge_without_masquerade import DUMP as DOCKER
 from iptexplain.lint.finding import Example, Finding
 from iptexplain.lint.host import Host
 from iptexplain.recognise.docker_ingress import GWBRIDGE
-from iptexplain.rules.addresses import Address, to_network
+from iptexplain.rules.addresses import Address, Network, to_network
 from iptexplain.rules.nat import NatTarget
 
 LEVEL = "warning"
@@ -26,29 +26,28 @@ QUIET = Example(DUMP.format("-A DOCKER -p tcp -m tcp --dport 9090 -j DNAT --to-d
 
 def find(host: Host) -> Iterator[Finding]:
     """The rules whose address belongs to nobody."""
-    # The sandbox in which a swarm receives the routing mesh's ports is on docker_gwbridge and is no container.
-    networks = [to_network(s) for n in host.docker.networks for s in n.subnets if n.bridge != GWBRIDGE]
-    complete = bool(networks) and all(n.subnets for n in host.docker.networks)
-    running = {a for e in host.topology.endpoints for a in e.addresses} if _listed(host) else None
+    subnets = [to_network(s) for n in host.docker.networks for s in n.subnets]
+    complete = bool(subnets) and all(n.subnets for n in host.docker.networks)
+    listed = _listed(host)
+    running = {a for e in host.topology.endpoints for a in e.addresses if e.name != str(a)}
     for place, rule in host.places("nat"):
         target = rule.target
-        address = target.value("to_destination") if isinstance(target, NatTarget) and target.name == "DNAT" else None
-        if address is None or address.first is None or address.first != address.last:
+        to = target.value("to_destination") if isinstance(target, NatTarget) and target.name == "DNAT" else None
+        address: Address | None = to.first if to and to.first == to.last else None
+        if address is None or host.topology.is_local(address):
             continue
-        inside = any(n.covers(address.first) for n in networks)
-        nobody = (
-            running is not None
-            and inside
-            and address.first not in running
-            and not host.topology.is_local(address.first)
-        )
-        if nobody or (complete and place.chain == "DOCKER" and not inside and not _is_known(host, address.first)):
-            yield Finding(place, (), {"address": address.first, "inside": inside, "networks": networks})
+        nobody = address not in running and any(n.covers(address) for n in listed)
+        outside = complete and place.chain == "DOCKER" and not any(n.covers(address) for n in subnets)
+        if nobody or (outside and not _is_known(host, address)):
+            yield Finding(place, (), {"address": address, "inside": nobody, "networks": subnets})
 
 
-def _listed(host: Host) -> bool:
-    """Whether the snapshot lists the running containers."""
-    return bool((host.snapshot.facts.get("docker") or {}).get("containers"))
+def _listed(host: Host) -> list[Network]:
+    """The subnets of the networks of which the snapshot lists the running containers. (The sandbox in which a swarm receives the
+    routing mesh's ports is on docker_gwbridge and is no container.)"""
+    known = bool((host.snapshot.facts.get("docker") or {}).get("containers"))
+    named = [n for n in host.docker.networks if n.name and n.bridge != GWBRIDGE] if known else []
+    return [to_network(s) for n in named for s in n.subnets]
 
 
 def _is_known(host: Host, address: Address) -> bool:

@@ -14,7 +14,7 @@ from iptexplain.sets.analyse import Analysis
 from iptexplain.sets.causes import Causes, contradiction
 from iptexplain.sets.conditions import Conditions
 from iptexplain.sets.hits import Hits, dead_rules
-from iptexplain.sets.space import NO, YES, Diagram, TooLarge
+from iptexplain.sets.space import NO, Diagram, TooLarge
 from iptexplain.sets.spare import Effects, spare_rules
 from iptexplain.sets.ways import ACCEPT
 
@@ -143,7 +143,7 @@ def arrivals(ruleset: Ruleset, topology: Topology) -> tuple[Hits, Diagram] | Non
     analysis = analysis_of(ruleset, topology)
     space, level = analysis.space, analysis.fields.level["ctstate"]
     untracked = analysis.fields.all[level].number("UNTRACKED")
-    found = YES
+    found = analysis.kinds.number("tracked", 0)  # nobody has decided about the connection yet
     for table in before:
         way = Effects(analysis, ruleset.tables[table]).at("PREROUTING").map
         passed = space.where(way, lambda end: end.way == ACCEPT and dict(end.changes).get(level) != untracked)
