@@ -3,6 +3,7 @@ without one that is called redundant, and the rules that are named as the cause 
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Collection
 from pathlib import Path
@@ -185,3 +186,56 @@ def test_recorded_rulesets(file: Path) -> None:
     for situation, family, dump in situations(file):
         pool = Pool(rng, situation, family, dump)
         check(Host(situation), [pool.packet() for _ in range(PACKETS)])
+
+
+HEAD = "*filter\n:INPUT DROP [0:0]\n:OWN - [0:0]\n"
+SPARE = [
+    ("-A INPUT -p udp -j DROP", {1}),
+    ("-A INPUT -p udp -j DROP\n-A INPUT -j LOG", set()),
+    ("-A INPUT -p udp -j DROP\n-A INPUT -p tcp -j LOG", {1}),
+    ("-A INPUT -p udp -j REJECT", set()),
+    ("-A INPUT -p udp -j REJECT\n-A INPUT -j REJECT", {1}),
+    ("-A INPUT -p udp -j REJECT --reject-with icmp-host-prohibited\n-A INPUT -j REJECT", set()),
+    ("-A INPUT -p udp -j DROP\n-A INPUT -m recent --set --name seen", set()),
+    ("-A INPUT -p udp -m recent --update --seconds 9 --name seen -j DROP", set()),
+    ("-A INPUT -p udp -m limit --limit 1/sec -j ACCEPT\n-A INPUT -p udp -j ACCEPT", set()),
+    ("-A INPUT -p udp", set()),
+    ("-A INPUT -p udp -j MARK --set-xmark 0x1/0x1\n-A INPUT -p udp -j MARK --set-xmark 0x1/0xf\n-A INPUT -j ACCEPT", {1}),
+    ("-A INPUT -p udp -j MARK --set-xmark 0x1/0x1", {1}),
+    ("-A INPUT -p udp -j MARK --set-xmark 0x2/0x2\n-A INPUT -p udp -j MARK --set-xmark 0x1/0x1\n-A INPUT -j ACCEPT", set()),
+    ("-A INPUT -p udp -j ACCEPT\n-A INPUT -p udp -j ACCEPT", set()),
+    ("-A INPUT -p tcp -j OWN\n-A OWN -p tcp -m tcp --dport 1 -j DROP", {1}),
+    ("-A INPUT -p tcp -j OWN\n-A INPUT -j ACCEPT\n-A OWN -p tcp -m tcp --dport 1 -j DROP", set()),
+    ("-A INPUT -p tcp -j OWN\n-A INPUT -p tcp -j LOG\n-A OWN -p tcp -m tcp --dport 1 -j DROP", set()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rules", "spare"), SPARE)
+def test_spare_rules(rules: str, spare: set[int]) -> None:
+    assert {place.rule for place in host(f"{HEAD}{rules}\nCOMMIT\n").tables["filter"].spare} == spare
+
+
+def test_of_a_policy_that_the_dump_does_not_tell_nothing_is_said() -> None:
+    asked = host("*filter\n-A INPUT -p udp -j ACCEPT\n-A INPUT -p tcp -j DROP\nCOMMIT\n").tables["filter"]
+    assert asked.spare == []
+
+
+def test_what_a_target_does_beside_its_verdict_counts() -> None:
+    """A helper, or a zone, is nothing that a set of packets shows."""
+    rule = "-A PREROUTING -p tcp -m tcp --dport 2121 -j CT --helper ftp\n"
+    text = f"*raw\n:PREROUTING ACCEPT [0:0]\n{rule}{rule.replace('2121', '2100:2200').replace('ftp', 'irc')}COMMIT\n"
+    assert host(text).tables["raw"].spare == []
+
+
+def test_ip_sets_are_not_what_they_hold_now() -> None:
+    """fail2ban's sets are empty now and then."""
+    text = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m set --match-set banned src -j DROP\nCOMMIT\n"
+    given = json.dumps({"iptables": text, "ipsets": "create banned hash:ip family inet hashsize 1024 maxelem 65536\n"})
+    asked = Host(Situation(read_snapshot(given, "rules"), 4)).tables["filter"]
+    assert (asked.dead, asked.spare) == ([], [])
+
+
+def test_addresses_that_nobody_listed_may_be_the_host_s() -> None:
+    """The address that stands for the host where no snapshot tells one makes no rule dead."""
+    rule = "-A PREROUTING -d 203.0.113.5/32 -p tcp -m tcp --dport 80 -m addrtype --dst-type LOCAL -j DNAT --to-destination 10.0.0.3\n"
+    assert host(f"*nat\n:PREROUTING ACCEPT [0:0]\n{rule}COMMIT\n").tables["nat"].dead == []

@@ -44,7 +44,7 @@ def whitelists(host: Host) -> Iterator[tuple[Place, list[Place]]]:
     asked = host.tables.get("filter")
     for name in ("INPUT", "FORWARD"):
         chain = host.ruleset.chain("filter", name)
-        if asked is None or chain is None or chain.policy != "ACCEPT":
+        if asked is None or chain is None or chain.policy != "ACCEPT" or not chain.declared:
             continue
         chains = host.inside("filter", name)
         rules = [p for p, r in host.places() if p.chain in chains and host.is_own(p) and word(r) == "ACCEPT"]

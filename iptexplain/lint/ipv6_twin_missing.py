@@ -64,7 +64,7 @@ def _input(host: Host, six: Host | None) -> Iterator[Finding]:
     policy = host.policy("filter", "INPUT")
     chain = six.ruleset.chain("filter", "INPUT") if six else None
     is_shut = host.ruleset.chain("filter", "INPUT") and _refuses(host)
-    is_open = not chain or (chain.policy == "ACCEPT" and not chain.rules)
+    is_open = not six or (chain and chain.declared and chain.policy == "ACCEPT" and not chain.rules)
     if policy and is_shut and is_open:
         values = {"port": None, "line": chain.line if chain else 0}
         yield Finding(policy, (), values)

@@ -51,4 +51,6 @@ def _opened_by(host: Host, network: Network) -> Place | None:
     if way.outcome.kind != "forwarded":
         return None
     by = decider(way)
-    return by if by is None or by.rule == "policy" or host.is_own(by) else None
+    if by and by.rule == "policy":
+        return by if by.line else None  # a dump without the chain's line does not tell its policy
+    return by if by and host.is_own(by) else None

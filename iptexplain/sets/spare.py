@@ -10,7 +10,10 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from iptexplain.rules.extension import Target
-from iptexplain.rules.model import Jump, Place, Table, Verdict
+from iptexplain.rules.model import Chain, Jump, Place, Table, Verdict
+from iptexplain.rules.nat import NatTarget
+from iptexplain.rules.targets.mark import MarkTarget
+from iptexplain.rules.targets.reject import Reject
 from iptexplain.sets.analyse import Analysis
 from iptexplain.sets.chains import Chains, called_first
 from iptexplain.sets.change import Changes
@@ -18,6 +21,9 @@ from iptexplain.sets.hits import Comers, Hits, Part
 from iptexplain.sets.nat import Nat
 from iptexplain.sets.space import NO, YES, Diagram
 from iptexplain.sets.ways import ACCEPT, DROP, NEXT, RETURN, UNDECIDED, End, Piece
+
+KNOWN = (Verdict, Jump, Reject, MarkTarget, NatTarget)
+"""The targets of which all that they do shows in the ends."""
 
 MANY = 2
 """More ways than one lead to a chain."""
@@ -64,8 +70,14 @@ class Spare:
         for name in reached:
             if self._count[name] == MANY and table.name != "nat":
                 self._chain(name, {(): YES}, Behind(self.ways.go_on, self.ways.go_on, NO))
-        policy = self.ways.ending(End(ACCEPT if (table.chains[hits.hook].policy or "ACCEPT") == "ACCEPT" else DROP))
+        policy = self._policy(table.chains[hits.hook])
         self._chain(hits.hook, {(): hits.here()}, Behind(policy, policy, NO))
+
+    def _policy(self, chain: Chain) -> Piece:
+        """What a policy does: where the dump has no line for the chain, nobody knows."""
+        if not chain.declared:
+            return Piece(self.ways.undecided, frozenset())
+        return self.ways.ending(End(ACCEPT if (chain.policy or "ACCEPT") == "ACCEPT" else DROP))
 
     def _chain(self, name: str, comers: Comers, behind: Behind) -> tuple[Part | None, Part | None]:
         """The rules of a chain, and those that are left."""
@@ -142,12 +154,13 @@ class Spare:
     # -- rules that do more
 
     def _is_odd(self, part: Part) -> bool:
-        """Whether a rule remembers, logs or asks something, so that it matters which packets come to it; a dead one may come
-        to life."""
+        """Whether a rule remembers, logs or asks something, or may do so, and it matters which packets come to it; a dead one may
+        come to life."""
         assert part.rule is not None
         variables = self.hits.chains.conditions.variables
         asks = any(self.space.depends(found, variables) for found in (part.condition, part.piece.map))
-        return asks or part.rule[0] in self._dead or part.piece == self.ways.go_on
+        does_more = not isinstance(part.rule[1].target, KNOWN) or part.piece == self.ways.go_on
+        return asks or does_more or part.rule[0] in self._dead
 
     def _odd_in(self, part: Part) -> Diagram:
         """The packets that such a rule in a part may be for, with those of the chains that it jumps to."""
