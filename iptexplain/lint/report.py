@@ -18,6 +18,9 @@ from iptexplain.rules.save import save_rule
 from iptexplain.rules.words import split_words
 from iptexplain.sets.space import TooLarge
 
+LONGEST = ("accepting-policy", "redundant-rule")
+"""The lints that take the longest are asked last: what they use up is missing to no other."""
+
 IGNORE = re.compile(r"iptexplain:\s*ignore\s+([a-z0-9, -]+)")
 """A comment in a rule that silences lints about it."""
 
@@ -123,7 +126,7 @@ def look(hosts: Sequence[Host], chosen: Collection[str]) -> Report:
     told: list[Told] = []
     missed: dict[str, None] = {}
     for host in hosts:
-        for name in (n for n in lints() if n in chosen):
+        for name in sorted((n for n in lints() if n in chosen), key=lambda n: n in LONGEST):
             try:
                 told += [Told(f, host) for f in _found(lints()[name], host) if not is_silenced(f, host)]
             except TooLarge:
@@ -131,7 +134,7 @@ def look(hosts: Sequence[Host], chosen: Collection[str]) -> Report:
             except UsageError:
                 continue  # there is nobody outside, or no address of the host, to ask about
     told.sort(key=lambda t: (LEVELS.index(t.level), hosts.index(t.host), t.finding.line or 0))
-    return Report(told, list(missed))
+    return Report(told, sorted(missed))
 
 
 def _found(lint: Lint, host: Host) -> list[Finding]:
