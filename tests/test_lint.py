@@ -219,9 +219,9 @@ def test_what_is_too_large_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_commands_can_be_pasted_safely() -> None:
     """Words of a dump are quoted for a shell."""
-    text = DEAD.format('-m comment --comment "$(reboot); id" ')
+    text = DEAD.format('-m comment --comment "$(reboot); `id`" ')
     fix = json.loads(run("-", "-o", "json", text=text)[1])["findings"][0]["fix"]
-    assert "--comment '$(reboot); id' -j" in fix
+    assert "--comment '$(reboot); `id`' -j" in fix
 
 
 def test_sarif_names_rules_and_lines() -> None:
@@ -252,3 +252,10 @@ def test_of_both_families_each_finding_says_which() -> None:
         "unreachable-rule, IPv4, filter INPUT rule 2 (line 5)" in text
         and "ip6tables -D INPUT -s fd00:1::/32 -p tcp -j DROP" in text
     )
+
+
+def test_no_control_characters_of_a_dump_are_printed() -> None:
+    text = "*filter\n:INPUT DROP [0:0]\n:X\x1b[31m\u202eY - [0:0]\n-A X\x1b[31m\u202eY -j DROP\nCOMMIT\n"
+    for output in ("text", "markdown", "json", "sarif"):
+        printed = run("-", "-o", output, text=text)[1]
+        assert "unused-chain" in printed and "\x1b" not in printed and "\u202e" not in printed

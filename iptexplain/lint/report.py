@@ -97,10 +97,15 @@ class Told:
             "chain": (place.chain or None) if place else None,
             "rule": self.finding.rule,
             "line": self.finding.line,
-            "message": self.message.replace("`", ""),
+            "message": unmarked(self.message),
             "because": [p._asdict() for p in self.finding.because],
-            "fix": self.fix.replace("`", ""),
+            "fix": unmarked(self.fix),
         }
+
+
+def unmarked(words: str) -> str:
+    """Without the code marks; a command (an indented line) has none, and stays as it is."""
+    return "\n".join(line if line.startswith("    ") else line.replace("`", "") for line in words.split("\n"))
 
 
 class Report(NamedTuple):

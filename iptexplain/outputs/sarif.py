@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from urllib.parse import quote
 
 from iptexplain.explain.words import said
 from iptexplain.lint.finding import Lint, lints
-from iptexplain.lint.report import Told
+from iptexplain.lint.report import Told, unmarked
 from iptexplain.rules.model import Place
 
 LEVELS = {"error": "error", "warning": "warning", "info": "note"}
@@ -40,13 +41,11 @@ def _rule(lint: Lint) -> dict[str, Any]:
 
 
 def _result(told: Told, index: int) -> dict[str, Any]:
-    message = told.message.replace("`", "")
-    fix = told.fix.replace("`", "")
     result: dict[str, Any] = {
         "ruleId": told.finding.name,
         "ruleIndex": index,
         "level": LEVELS[told.level],
-        "message": {"text": f"{message}\n\n{fix}"},
+        "message": {"text": unmarked(f"{told.message}\n\n{told.fix}")},
         "locations": [_location(told, told.finding.place)],
     }
     related = [_location(told, p) for p in told.finding.because]
@@ -58,7 +57,7 @@ def _location(told: Told, place: Place | None) -> dict[str, Any]:
     rule's name tells the place."""
     host = told.host
     name = host.dump.file.removesuffix("[ip6tables]")
-    physical: dict[str, Any] = {"artifactLocation": {"uri": "stdin" if name == "-" else quote(name)}}
+    physical: dict[str, Any] = {"artifactLocation": {"uri": "stdin" if name == "-" else quote(os.fsencode(name))}}
     if place and place.line and not host.snapshot.facts and name == host.dump.file:
         physical["region"] = {"startLine": place.line}
     logical = {"fullyQualifiedName": said(f"{place.table}/{place.chain}/{place.rule}")} if place else None
