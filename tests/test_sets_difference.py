@@ -8,16 +8,21 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from iptexplain.errors import DumpError
-from iptexplain.rules.model import Ruleset
+from iptexplain.rules.model import Place, Ruleset
 from iptexplain.rules.parse import parse
 from iptexplain.sets.change import Chosen
 from iptexplain.sets.difference import Comparison, Region
+from iptexplain.sets.ordinary import MOST, Line, Ordinary
+from iptexplain.sets.same import same_places
+from iptexplain.sets.simplest import simplified
+from iptexplain.sets.space import NO, YES, Space
 from iptexplain.sets.ways import UNDECIDED
 from iptexplain.walk.outcome import Outcome, Trace
 from iptexplain.walk.packet import Packet
@@ -175,3 +180,81 @@ def renamed(dump: str, ruleset: Ruleset) -> str:
     new = {name: f"Renamed-{number}" for number, name in enumerate(sorted(names))}
     words = r"(?<=^:)\S+|(?<=-A )\S+|(?<= -j )\S+|(?<= -g )\S+"
     return re.sub(words, lambda found: new.get(found[0], found[0]), dump, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("file", CASES[::4], ids=lambda file: file.stem)
+def test_lines_cover_their_region_and_examples_are_in_it(file: Path) -> None:
+    rng = random.Random(f"lines {file.stem}")
+    for situation, _, dump in recorded(file):
+        new = mutated(rng, dump, situation.ruleset)
+        if new is None:
+            continue
+        comparison = Comparison(situation.ruleset, new, situation.topology)
+        space, ordinary = comparison.space, Ordinary(comparison.ground)
+        for region in comparison.regions():
+            lines = ordinary.lines(region.packets)
+            assert all(space.minus(line.packets, region.packets) == NO for line in lines)
+            said = space.union([reduce(space.both, _ranges(comparison, line), YES) for line in lines])
+            assert len(lines) == MOST or space.minus(region.packets, said) == NO
+            for line in lines:
+                assert space.at(region.packets, comparison.fields.point(ordinary.example(line.packets)))
+
+
+def _ranges(comparison: Comparison, line: Line) -> list[int]:
+    return [comparison.space.among(level, line.box[level]) for level in sorted(line.box, reverse=True)]
+
+
+def test_a_set_is_the_same_where_somebody_looks() -> None:
+    rng = random.Random(5)
+    for _ in range(300):
+        space = Space([7] * 4)
+        a, care = (_random_set(rng, space) for _ in "ab")
+        short = simplified(space, a, care)
+        assert space.both(short, care) == space.both(a, care)
+        assert {space.level[node] for node in space.reachable(short)} <= {
+            space.level[node] for node in space.reachable(a)
+        }
+    assert simplified(space, a, NO) == NO
+
+
+def _random_set(rng: random.Random, space: Space) -> int:
+    parts = []
+    for _ in range(rng.randrange(1, 6)):
+        ends = {level: sorted(rng.choices(range(8), k=2)) for level in (3, 2, 1, 0)}
+        parts.append(
+            reduce(space.both, [space.among(level, [(low, high)]) for level, (low, high) in ends.items()], YES)
+        )
+    return space.union(parts)
+
+
+PAIRED = """*filter
+:INPUT DROP [0:0]
+:A - [0:0]
+-A INPUT -p tcp -j A
+-A INPUT -m limit --limit 1/sec -j ACCEPT
+-A INPUT -p udp -m limit --limit 1/sec -j ACCEPT
+-A A -m limit --limit 1/sec -j ACCEPT
+COMMIT
+"""
+
+
+PAIRED_NEW = """*filter
+:INPUT DROP [0:0]
+:B - [0:0]
+-A INPUT -p udp -m limit --limit 1/sec -j DROP
+-A INPUT -p tcp -j B
+-A INPUT -s 10.0.0.0/8 -j ACCEPT
+-A INPUT -m limit --limit 1/sec -j ACCEPT
+-A B -m limit --limit 1/sec -j ACCEPT
+COMMIT
+"""
+
+
+def test_the_same_rules_are_found_again() -> None:
+    """Under another chain's name, in another place, with another target; and one that is new."""
+    old, new = (parse(one).rulesets[0] for one in (PAIRED, PAIRED_NEW))
+    found = {(p.chain, p.rule): was for p, was in same_places(old, new).items() if isinstance(was, Place)}
+    assert {key: (was.chain, was.rule) for key, was in found.items()} == {
+        ("INPUT", 1): ("INPUT", 3), ("INPUT", 2): ("INPUT", 1), ("INPUT", 4): ("INPUT", 2), ("B", 1): ("A", 1),
+        **{(hook, "policy"): (hook, "policy") for hook in ("INPUT", "FORWARD", "OUTPUT")},
+    }  # fmt: skip
