@@ -11,9 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from iptexplain.commands import program
-from iptexplain.explain.all_packets import Proof, prove
+from iptexplain.explain.all_packets import Proof, prove, side
 from iptexplain.explain.networks import reach
-from iptexplain.explain.senders import Addresses, far_away, on_interface, own
 from iptexplain.explain.situation import Situation, situations
 from iptexplain.host.snapshot import read_snapshot
 from iptexplain.rules.addresses import Address
@@ -32,17 +31,8 @@ PACKETS = 12
 PORTS = (22, 53, 80, 443, 3306, 5432, 8080, 8081, 8443, 9000, 40000)
 
 
-def sides(situation: Situation, name: str) -> tuple[str, Addresses]:
-    topology = situation.topology
-    if name == "host":
-        return "", own(topology, lambda interface: interface != "lo")
-    if name == "outside":
-        return situation.end("internet").interface, far_away(topology)
-    return name, on_interface(topology, name)
-
-
 def packets(rng: random.Random, situation: Situation, source: str, target: str) -> Iterator[dict[str, Any]]:
-    (interface, senders), (_, targets) = sides(situation, source), sides(situation, target)
+    (interface, senders), (_, targets) = side(situation, source), side(situation, target)
     own_numbers = [a.number for e in situation.topology.endpoints for a in e.addresses]
     for _ in range(PACKETS):
         proto = rng.choice(["tcp", "tcp", "udp", "sctp", "icmp" if situation.family == 4 else "ipv6-icmp", "gre"])

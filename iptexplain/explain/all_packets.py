@@ -56,7 +56,7 @@ def prove(situation: Situation, verdicts: Mapping[Pair, str], limit: int = LIMIT
     proof = Proof(dict.fromkeys(verdicts), [])
     if situation.half:  # a packet must pass both backends' rules; sets of packets know one
         return proof
-    sides = {name: _side(situation, name) for name in dict.fromkeys(name for pair in verdicts for name in pair)}
+    sides = {name: side(situation, name) for name in dict.fromkeys(name for pair in verdicts for name in pair)}
     try:
         reach = Reach(Analysis(situation.ruleset, situation.topology, limit=limit))
         for source in dict.fromkeys(source for source, _ in verdicts):
@@ -67,7 +67,7 @@ def prove(situation: Situation, verdicts: Mapping[Pair, str], limit: int = LIMIT
     return proof._replace(others=list(_gathered(proof.others)))
 
 
-def _side(situation: Situation, name: str) -> tuple[str, Addresses]:
+def side(situation: Situation, name: str) -> tuple[str, Addresses]:
     """The interface of a side of the matrix, and its addresses."""
     topology = situation.topology
     if name == "host":
