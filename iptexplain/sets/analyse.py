@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from iptexplain.host.topology import Topology
 from iptexplain.rules.matches.physdev import SOME_PORT
 from iptexplain.rules.model import Place, Ruleset
+from iptexplain.sets.boxes import split
 from iptexplain.sets.chains import Chains
 from iptexplain.sets.change import Change, Changes, Copy, substituted
 from iptexplain.sets.conditions import Conditions, Questions
@@ -48,6 +49,10 @@ class Ground:
         self.kinds = Kinds(self.space, self.fields, topology)
         self.ways = Ways(self.space)
         self.questions: Questions = {}
+
+
+LASTING = frozenset({"proto", "src", "dst", "sport", "dport", "iif", "icmp_type", "icmp_code", "ctstate"})
+"""Fields that a packet keeps from one hook to the next, if no rule changes them."""
 
 
 class Sent(NamedTuple):
@@ -157,10 +162,29 @@ class Analysis:
         return Piece(found, piece.open & self.space.reachable(found))
 
     def _after(self, piece: Piece, among: Sent) -> Sent:
-        """What packets of ``among`` can be once they are past a piece: in fields that it changes, anything."""
-        changed = {level for end in piece.open for level, _ in self.space.values[end].changes} | set(self.roads.one_hop)
+        """What packets of ``among`` can be once they are past a piece: in fields that it sets to a number, that; in others that it
+        changes, anything."""
+        ends: dict[Diagram, Changes] = {end: self.space.values[end].changes for end in piece.open}
+        changed = {level for changes in ends.values() for level, _ in changes} | set(self.roads.one_hop)
         alike = tuple((level, number) for level, number in among.alike if level not in changed)
-        return Sent(self.space.exists(among.packets, changed), alike)
+        if among.packets == YES:
+            return Sent(YES, alike)
+        parts = split(self.space, piece.map, piece.open)
+        return Sent(self.space.union([self._image(where, ends[end]) for end, where in sorted(parts.items())]), alike)
+
+    def _image(self, packets: Diagram, changes: Changes) -> Diagram:
+        """Packets with changes, as far as they keep their fields from one hook to the next."""
+        changed = dict(changes)
+        found = self.space.exists(packets, self._passing | changed.keys())
+        kept = {level: n for level, n in changed.items() if isinstance(n, int) and level not in self._passing}
+        for level in sorted(kept, reverse=True):
+            found = self.space.both(self.space.among(level, [(kept[level],) * 2]), found)
+        return found
+
+    @cached_property
+    def _passing(self) -> set[int]:
+        """The levels of fields that are others at the next hook, or that are of no use to tell a few packets from all."""
+        return {level for name, level in self.fields.level.items() if name not in LASTING}
 
     def _deliver(self, interface: str, among: Sent) -> Piece:
         came_in = self._narrowed(self.hook("INPUT"), among)
