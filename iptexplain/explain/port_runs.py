@@ -111,6 +111,7 @@ def port_json(published: PublishedPort) -> dict[str, Any]:
         "interface": port.interface,
         "loopback_protection": port.loopback_protection,
         "reachable_from": reachable_from(published),
+        **({"except": list(published.callers.said)} if published.callers and published.callers.but else {}),
         "source_seen": {
             "outside": flows["outside"].seen if "outside" in flows else None,
             "host": host.seen if host else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from iptexplain.explain.callers import Callers, callers
 from iptexplain.explain.networks import reason
 from iptexplain.explain.proxy import listens, proxied
 from iptexplain.explain.situation import ARRIVED, Situation, decider, is_strange
@@ -73,6 +74,9 @@ class PublishedPort(NamedTuple):
     lan: str | None = None
     """Who is behind the interface that the rule names, where that does not lead to the outside: a network, or ``lan``."""
 
+    callers: Callers | None = None
+    """Which addresses outside get in; None: it was not worked out for all."""
+
     def alike(self) -> list[tuple[list[str], Flow]]:
         """The flows that end alike, with their clients; what outsiders do is said apart."""
         groups: list[tuple[list[str], Flow]] = []
@@ -87,8 +91,16 @@ class PublishedPort(NamedTuple):
 
     @property
     def from_outside(self) -> bool:
-        """Whether a client from outside gets in by the host's address."""
-        return "outside" in self.flows and self.flows["outside"].gets_in
+        """Whether somebody outside gets in by the host's address."""
+        outside = self.flows.get("outside")
+        if outside is None or self.callers is None:
+            return outside is not None and outside.gets_in
+        return self.callers.somebody and (outside.gets_in or outside.via in ("dropped", "unknown"))
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether nobody outside gets in for sure, and for some no dump shows it."""
+        return not self.from_outside and self.callers is not None and self.callers.unsure
 
     @property
     def short(self) -> str:
@@ -112,7 +124,12 @@ def span(first: int, last: int) -> str:
 
 def published_ports(situation: Situation) -> list[PublishedPort]:
     """Every port that Docker published, in the order of the dump."""
-    return [PublishedPort(p, situation.name_of(p.container_ip), _flows(situation, p)) for p in situation.docker.ports]
+    ports = situation.docker.ports
+    known = callers(situation, ports)
+    return [
+        PublishedPort(p, situation.name_of(p.container_ip), _flows(situation, p), callers=known.get(p.dnat.place))
+        for p in ports
+    ]
 
 
 def own_ports(situation: Situation) -> list[PublishedPort]:
@@ -246,10 +263,13 @@ GONE = ("dropped", "rejected")
 
 
 def reachable_from(published: PublishedPort) -> list[str]:
-    """The clients that get through by the host's address: ``anywhere``, those whom a hand-written rule names (their network,
-    else ``lan``), or ``host`` alone; nothing when all are dropped."""
-    outside, port = published.flows.get("outside"), published.port
-    if outside and outside.gets_in:
+    """The clients that get through by the host's address: ``anywhere`` (but whom port_json names as ``except``), networks
+    outside, those whom a hand-written rule names (their network, else ``lan``), or ``host`` alone; nothing when all are
+    dropped."""
+    port, known = published.port, published.callers
+    if published.from_outside:
+        if known and not known.everybody and not known.but:
+            return list(known.networks)
         return [port.client or published.lan or "anywhere"]
     local = published.flows.get("loopback") or published.flows.get("host")
     return ["host"] if local and local.gets_in else []

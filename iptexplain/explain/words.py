@@ -35,7 +35,7 @@ def environment() -> jinja2.Environment:
     env.filters.update(
         ports=ports, listed=listed, either=either, phrase=phrase, said=said, interface=interface, code=code, lines=lines,
         place=place, places=places, at=at, side=side, came_by=came_by,
-        with_port=with_port, client=client, conditions=conditions,
+        with_port=with_port, client=client, open_port=open_port, conditions=conditions,
         shell=shell,
         assuming=assuming,
         clients=clients, count=count, sentence=sentence, sentence_start=sentence_start,
@@ -157,6 +157,11 @@ def with_port(address: Any, port: Any) -> str:
     """``172.17.0.2:80``, ``[fd00::2]:80``; the address alone without a port."""
     text = f"[{address}]" if ":" in str(address) and port is not None else str(address)
     return text if port is None else f"{text}:{port}"
+
+
+def open_port(published: Any) -> str:
+    """A published port (PublishedPort) that is open to the outside, and whether not to everybody there."""
+    return code(published.short) + (" (not to everybody)" if published.callers and published.callers.some else "")
 
 
 def client(name: str) -> str:
