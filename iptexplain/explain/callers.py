@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from iptexplain.explain.senders import Addresses, behind, own
+from iptexplain.explain.senders import Addresses, behind, is_near, own
 from iptexplain.explain.situation import ARRIVED, Situation
-from iptexplain.host.topology import Route, is_link_local
 from iptexplain.recognise.docker_port import DOCKER, Port
-from iptexplain.rules.addresses import Address, to_network
+from iptexplain.rules.addresses import to_network
 from iptexplain.rules.model import Place
 from iptexplain.rules.values import Family
 from iptexplain.sets.analyse import Analysis
@@ -57,7 +56,7 @@ def callers(situation: Situation, ports: Iterable[Port]) -> Mapping[Place, Calle
     wanted = [p for p in ports if p.by == DOCKER and not p.is_loopback and p.container_ip]
     found: dict[Place, Callers] = {}
     outside = situation.end("internet").interface
-    senders = behind(situation.topology, lambda route: route.interface == outside and not _is_near(route))
+    senders = behind(situation.topology, lambda route: route.interface == outside and not is_near(route))
     here = own(situation.topology, lambda interface: interface != "lo")
     if situation.half or not wanted or not senders or not here:
         return found
@@ -75,11 +74,6 @@ def callers(situation: Situation, ports: Iterable[Port]) -> Mapping[Place, Calle
     except TooLarge:
         pass
     return found
-
-
-def _is_near(route: Route) -> bool:
-    """Link-local addresses are never forwarded: their packets to a published port are no matter of the rules."""
-    return is_link_local(Address(route.network.family, route.network.number))
 
 
 def _callers(situation: Situation, reach: Reach, whole: Diagram, senders: Addresses, port: Port) -> Callers:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from iptexplain.explain.situation import Situation
 from iptexplain.host.endpoints import split_port
-from iptexplain.host.topology import Route, Topology
+from iptexplain.host.topology import Route, Topology, is_link_local
 from iptexplain.rules.addresses import Address
 from iptexplain.rules.values import Interval
 from iptexplain.sets.places import Places
@@ -20,10 +20,16 @@ def behind(topology: Topology, wanted: Callable[[Route], bool]) -> Addresses:
 
     def leads(address: Address) -> bool:
         route = topology.route(address)
-        is_somebody = topology.address_type(address) == "UNICAST" and bool(address.number)
-        return route is not None and wanted(route) and is_somebody
+        if route is None or not wanted(route) or not address.number or topology.address_type(address) != "UNICAST":
+            return False
+        return is_near(route) or not is_link_local(address)
 
     return tuple(Places(topology).split(leads).get(True, ()))
+
+
+def is_near(route: Route) -> bool:
+    """Whether it leads to the link-local addresses of an interface: those are never forwarded, and no other route leads there."""
+    return is_link_local(Address(route.network.family, route.network.number))
 
 
 def on_interface(topology: Topology, interface: str) -> Addresses:

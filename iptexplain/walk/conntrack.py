@@ -79,9 +79,10 @@ class Connection(NamedTuple):
         """The state of a later packet, and the connection as it stands afterwards; None: the packet opens a new one.
 
         Until an answer was seen a connection stays NEW (resolve_normal_ct). TCP is assured when an established connection
-        that both sides have used goes on (nf_conntrack_proto_tcp.c).
+        that both sides have used goes on (nf_conntrack_proto_tcp.c), GRE with the first packet after an answer
+        (nf_conntrack_proto_gre.c).
         """
-        later = self._replace(known=True)
+        later = self._replace(known=True, assured=self.assured or (self.original.proto == "gre" and self.seen_reply))
         if self.original.proto == "tcp":
             flags = packet.fields.get("flags", frozenset())
             verdict, tcp = meet(self.tcp, flags, reply, self.seen_reply)
