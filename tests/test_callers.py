@@ -11,8 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from iptexplain.commands import program
-from iptexplain.explain.callers import callers
-from iptexplain.explain.senders import on_interface
+from iptexplain.explain.callers import callers, outsiders
 from iptexplain.explain.situation import ARRIVED, Situation, situations
 from iptexplain.host.snapshot import read_snapshot
 from iptexplain.recognise.docker_port import Port
@@ -55,7 +54,7 @@ COMMIT
 
 def senders(rng: random.Random, situation: Situation) -> Iterator[Address]:
     """Addresses outside: any, and those at the edges of what rules name."""
-    outside = on_interface(situation.topology, situation.end("internet").interface)
+    _, outside = outsiders(situation)
     for _ in range(6):
         yield Address(situation.family, rng.randint(*rng.choice(outside)))
     for table in situation.ruleset.tables.values():

@@ -55,8 +55,7 @@ def callers(situation: Situation, ports: Iterable[Port]) -> Mapping[Place, Calle
     """
     wanted = [p for p in ports if p.by == DOCKER and not p.is_loopback and p.container_ip]
     found: dict[Place, Callers] = {}
-    outside = situation.end("internet").interface
-    senders = behind(situation.topology, lambda route: route.interface == outside and not is_near(route))
+    outside, senders = outsiders(situation)
     here = own(situation.topology, lambda interface: interface != "lo")
     if situation.half or not wanted or not senders or not here:
         return found
@@ -74,6 +73,12 @@ def callers(situation: Situation, ports: Iterable[Port]) -> Mapping[Place, Calle
     except TooLarge:
         pass
     return found
+
+
+def outsiders(situation: Situation) -> tuple[str, Addresses]:
+    """The interface to the outside, and the machines there; link-local addresses are never forwarded, and left out."""
+    outside = situation.end("internet").interface
+    return outside, behind(situation.topology, lambda route: route.interface == outside and not is_near(route))
 
 
 def _callers(situation: Situation, reach: Reach, whole: Diagram, senders: Addresses, port: Port) -> Callers:
