@@ -1,0 +1,172 @@
+"""iptexplain generate replace"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from iptexplain.commands._io import read_text
+from iptexplain.errors import UsageError
+from iptexplain.explain.situation import Situation
+from iptexplain.explain.words import environment, said
+from iptexplain.generate.plan import STYLES, Plan, plan
+from iptexplain.generate.prove import Step, is_proved, proof_json, prove
+from iptexplain.generate.refuse import refuse
+from iptexplain.host.snapshot import SCHEMA, Snapshot, read_snapshot
+from iptexplain.outputs import formats
+from iptexplain.outputs.iptables_restore import restore_text
+from iptexplain.outputs.text import text
+from iptexplain.rules.values import Family
+
+
+@click.command("replace")
+@click.argument("source", metavar="SOURCE")
+@click.option(
+    "--format", "syntax", type=click.Choice(sorted(formats())), default="restore", show_default=True,
+    help="The syntax: restore is a file for iptables-restore.",
+)  # fmt: skip
+@click.option(
+    "--style", type=click.Choice(list(STYLES)), default="docker", show_default=True,
+    help="docker: Docker's structure in chains of our own; flat: as few rules as will do the same; strict: closed but for "
+    "published ports, answers and what --egress names.",
+)  # fmt: skip
+@click.option(
+    "--family", type=click.Choice(["4", "6", "both"]), default="both", show_default=True,
+    help="The rules of this family alone.",
+)  # fmt: skip
+@click.option(
+    "--egress", "egress", multiple=True, metavar="NETWORK",
+    help="With --style strict: containers of this network (its name or its bridge) may open connections to outside. May be given "
+    "several times.",
+)  # fmt: skip
+@click.option(
+    "--keep-proxy", is_flag=True,
+    help="The daemon goes on with docker-proxy (\"userland-proxy\": true), so the rules leave to it what Docker's left to it.",
+)  # fmt: skip
+@click.option("--comments", is_flag=True, help="Each rule says why it is there in the kernel, too (-m comment).")
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    metavar="FILE",
+    help="Write the rules into FILE; of two families into FILE.v4 and FILE.v6.",
+)
+@click.option(
+    "--prove/--no-prove",
+    "wants_proof",
+    default=True,
+    show_default=True,
+    help="Compare the result with the source for all packets.",
+)
+@click.option("--proof", metavar="FILE", help="Write what was proved into FILE, as JSON.")
+@click.pass_context
+def command(
+    ctx: click.Context, source: str, syntax: str, style: str, family: str, egress: tuple[str, ...], keep_proxy: bool, comments: bool,
+    file: str | None, wants_proof: bool, proof: str | None,
+) -> None:  # fmt: skip
+    """Write the rules of a host whose Docker daemon has "iptables": false.
+
+    SOURCE is what iptables-save prints on a host where Docker writes its rules itself, or a snapshot (JSON), which knows
+    more. The result is the host's whole ruleset: rules that do what Docker's did, in chains of our own, and all other
+    rules where they stood. Each rule says why it is there; what the daemon needs, and what differs from Docker on
+    purpose, stands at the top.
+
+    The result is read back and compared with SOURCE for all packets; what was proved is said on standard error. The exit
+    status is 1 when something differs that is not meant to. Nothing is changed on this host.
+
+    What such rules cannot stand in for (swarm's routing mesh, encrypted overlay networks, half a dump) is an error.
+    """
+    if proof and not wants_proof:
+        raise UsageError("--proof needs the proof: leave out --no-prove")
+    given = read_text(source)
+    found = _situations(read_snapshot(given, source), family)
+    refuse(found)
+    bridges = _bridges(found, egress, style)
+    plans = tuple(plan(s, style, keep_proxy, bridges) for s in found)
+    digest = sha256(given.encode("utf-8", "surrogateescape")).hexdigest()
+    whole = Plan(((source, digest),), version("iptexplain"), style, keep_proxy, plans)
+    _write(formats()[syntax].render(whole, comments), file)
+    if not wants_proof:
+        click.echo("Not proved: --no-prove was given, so nobody has compared these rules with the source.", err=True)
+        return
+    steps = [_prove(s, whole, n, comments) for n, s in enumerate(found)]
+    if proof:
+        answer = proof_json([step for some in steps for step in some])
+        _save(proof, json.dumps({"schema": SCHEMA, **answer}, indent=2) + "\n")
+    ctx.exit(0 if all(map(is_proved, steps)) else 1)
+
+
+def _situations(snapshot: Snapshot, family: str) -> list[Situation]:
+    """The families that are asked for, each with the rules of one backend."""
+    wanted: list[Family] = [f for f in snapshot.families if family in ("both", str(f))]
+    if not wanted:
+        raise UsageError(f"there are no IPv{family} rules in it")
+    return [Situation(snapshot, f) for f in wanted]
+
+
+def _bridges(situations: Sequence[Situation], egress: tuple[str, ...], style: str) -> frozenset[str]:
+    """The bridges of the networks that --egress names."""
+    if egress and style != "strict":
+        raise UsageError("--egress opens what --style strict closes: give both, or neither")
+    networks = [n for s in situations for n in s.docker.networks]
+    bridges = {name: n.bridge for n in networks for name in (n.name, n.bridge) if name}
+    unknown = [name for name in egress if name not in bridges]
+    if unknown:
+        raise UsageError(
+            f"--egress {said(unknown[0])}: there is no such network; there are {', '.join(map(said, bridges))}"
+        )
+    return frozenset(bridges[name] for name in egress)
+
+
+def _prove(situation: Situation, whole: Plan, number: int, comments: bool) -> list[Step]:
+    """Compare one family, and say on standard error what was proved."""
+    family = whole.families[number]
+    steps = prove(situation, family, restore_text(whole, family, comments))
+    template = environment().get_template("documents/theorem.j2")
+    shown = [
+        {
+            "change": step.change, "differs": any(step.counts.values()), "meant": step.is_meant, "counts": step.counts,
+            "groups": [group for one in step.compared for group in one.groups()],
+        }
+        for step in steps
+    ]  # fmt: skip
+    facts = {
+        "family": family.family,
+        "steps": shown,
+        "proved": is_proved(steps),
+        "decided": all(s.decided for s in steps),
+    }
+    click.echo(text(template.render(**facts, loopback=family.loopback_bridges)), err=True, nl=False)
+    for step in steps:
+        if not step.is_meant:
+            click.echo(f"\n{_told(step)}", err=True)
+    return steps
+
+
+def _told(step: Step) -> str:
+    facts: dict[str, Any] = step.facts()
+    return text(environment().get_template("documents/difference.j2").render(**facts)).rstrip("\n")
+
+
+def _write(files: Sequence[Any], name: str | None) -> None:
+    for output in files:
+        if name is None or name == "-":
+            sys.stdout.flush()
+            sys.stdout.buffer.write(output.text.encode("utf-8", "surrogateescape"))
+        else:
+            _save(name + (output.suffix if len(files) > 1 else ""), output.text)
+
+
+def _save(name: str, content: str) -> None:
+    try:
+        with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), "wb") as opened:
+            opened.write(content.encode("utf-8", "surrogateescape"))
+    except OSError as e:
+        raise UsageError(f"{name}: {e.strerror or e}") from None

@@ -1,0 +1,119 @@
+"""The plan: one family's rules with their reasons, and what the header says of them. Frozen; the outputs only spell it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from iptexplain.explain.situation import Situation
+from iptexplain.generate import flat, names, proxy, strict
+from iptexplain.generate.draft import Draft, draft_of
+from iptexplain.generate.reason import Reason
+from iptexplain.rules.model import Rule, Ruleset
+from iptexplain.rules.values import Family
+
+STYLES: dict[str, Callable[[Draft, Situation, frozenset[str]], None]] = {
+    "docker": lambda draft, situation, egress: None,
+    "flat": flat.flatten,
+    "strict": strict.close,
+}
+"""How the rules are put: as Docker has them, as few as will do, or closed but for what is asked for."""
+
+
+CLOSING = ("unpublished", "strict-entering", "internal-in", "internal-in-both")
+"""Reasons of rules that drop what enters a bridge and was not let in before."""
+
+
+class Planned(NamedTuple):
+    """A rule, and why it is there; ``own``: it stands in for Docker's rules, else it is kept from the source."""
+
+    rule: Rule
+    reason: Reason
+    own: bool
+
+
+class PlannedChain(NamedTuple):
+    name: str
+    policy: str | None
+    rules: tuple[Planned, ...]
+
+
+class PlannedTable(NamedTuple):
+    name: str
+    chains: tuple[PlannedChain, ...]
+
+
+class FamilyPlan(NamedTuple):
+    """One family's rules.
+
+    ``changes``: the source's rules after each deliberate change, by its name, in the order in which they were made;
+    ``closed_by``: what keeps from containers what nobody let in: ``policy``, ``drops`` or ``nothing`` (for ``open_bridges``).
+    """
+
+    family: Family
+    tables: tuple[PlannedTable, ...]
+    ruleset: Ruleset
+    changes: tuple[tuple[str, Ruleset], ...]
+    closed_by: str
+    open_bridges: tuple[str, ...]
+    bridges: tuple[str, ...]
+    loopback_bridges: tuple[str, ...]
+    """The bridges that published ports lead to from loopback: they need route_localnet."""
+
+
+class Plan(NamedTuple):
+    """The whole: what it was made from (name and SHA-256 of each input), by which version, and how."""
+
+    inputs: tuple[tuple[str, str], ...]
+    version: str
+    style: str
+    keeps_proxy: bool
+    families: tuple[FamilyPlan, ...]
+
+    @property
+    def changes(self) -> list[str]:
+        """The deliberate differences from Docker, by name."""
+        return list(dict.fromkeys(name for family in self.families for name, _ in family.changes))
+
+
+def plan(situation: Situation, style: str, keeps_proxy: bool, egress: frozenset[str]) -> FamilyPlan:
+    """The rules that stand in for Docker's in one family.
+
+    ``keeps_proxy``: docker-proxy goes on; ``egress``: the bridges whose containers may open connections, in style ``strict``.
+    """
+    draft = draft_of(situation)
+    changes: list[tuple[str, Ruleset]] = []
+    if not keeps_proxy and proxy.is_used(situation.docker):
+        proxy.without_proxy(draft, situation.docker)
+        changes.append(("docker-proxy", draft.ruleset()))
+    STYLES[style](draft, situation, egress)
+    if style == "strict":
+        changes.append(("strict", draft.ruleset()))
+    names.prune(draft)
+    names.rename(draft)
+    names.gather(draft, by_bridge=style == "docker")
+    return _frozen(draft, situation, tuple(changes))
+
+
+def _frozen(draft: Draft, situation: Situation, changes: tuple[tuple[str, Ruleset], ...]) -> FamilyPlan:
+    ruleset = draft.ruleset()
+    tables = tuple(
+        PlannedTable(
+            name,
+            tuple(
+                PlannedChain(c.name, c.policy, tuple(Planned(*e) for e in draft.tables[name].chains[c.name]))
+                for c in table.chains.values()
+            ),
+        )
+        for name, table in ruleset.tables.items()
+    )
+    docker = situation.docker
+    dropped = {e.bridge for _, _, e in draft.entries() if e.own and e.reason.name in CLOSING}
+    still_open = tuple(n.bridge for n in docker.networks if n.bridge not in dropped)
+    forward = ruleset.chain("filter", "FORWARD")
+    closed_by = "policy" if forward and forward.policy == "DROP" else "nothing" if still_open else "drops"
+    served = sorted({p.bridge for p in docker.ports if p.bridge})
+    looped = served if draft.family == 4 and any(name == "docker-proxy" for name, _ in changes) else []
+    return FamilyPlan(
+        draft.family, tables, ruleset, changes, closed_by, still_open, tuple(n.bridge for n in docker.networks), tuple(looped)
+    )  # fmt: skip

@@ -1,0 +1,142 @@
+"""The proof: the source's rules and the generated ones, as they are printed, are compared for all packets.
+
+Where something differs on purpose, the comparison goes in steps. The deliberate change is made to the source's own rules first,
+and what that does to packets is told by the change's name; the generated rules must then do the same as the changed ones, for all
+packets. So no difference is taken for a deliberate one because it looks like one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from iptexplain.errors import UsageError
+from iptexplain.explain.difference import Compared, compare, counts, difference_json
+from iptexplain.explain.situation import Situation
+from iptexplain.explain.words import said
+from iptexplain.generate.plan import FamilyPlan
+from iptexplain.host.snapshot import Snapshot
+from iptexplain.rules.model import Dump, Ruleset
+from iptexplain.rules.parse import parse
+from iptexplain.rules.save import save_rule, save_ruleset
+
+CLOSING_ONLY = ("strict",)
+"""Changes that may close, and never open."""
+
+CALLED = {"docker-proxy": "the source without docker-proxy", "strict": "the source, closed"}
+"""What messages call the source's rules after a change."""
+
+RESULT = "the generated rules"
+
+
+class Step(NamedTuple):
+    """Two rulesets that were compared. ``change``: the deliberate change between them; None: they must do the same."""
+
+    change: str | None
+    names: tuple[str, str]
+    compared: tuple[Compared, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return counts(self.compared)
+
+    @property
+    def decided(self) -> bool:
+        return all(one.decided for one in self.compared)
+
+    @property
+    def is_meant(self) -> bool:
+        """Whether all that differs is what the change is there for."""
+        if not self.decided:
+            return False
+        if self.change in CLOSING_ONLY:
+            return all(flow.kind in ("closed", "refused") for one in self.compared for flow in one.flows)
+        return self.change is not None or not any(self.counts.values())
+
+    def facts(self) -> dict[str, Any]:
+        """For templates/documents/difference.j2."""
+        families = [one.facts() for one in self.compared]
+        sides = dict(zip(("old", "new"), self.names, strict=True))
+        return {"families": families, "counts": self.counts, "decided": self.decided, "sides": sides}
+
+
+def prove(situation: Situation, plan: FamilyPlan, text: str) -> list[Step]:
+    """Compare step by step. ``text``: the generated rules as they are printed.
+
+    Raises UsageError when the text is not read back as the rules that were planned.
+    """
+    made = parse(text, RESULT)
+    _check_reading(plan, made.rulesets[0] if made.rulesets else None)
+    host = _with_route_localnet(situation.snapshot, plan)
+    source = Dump(situation.dump.file, situation.dump.text, (situation.ruleset,))
+    stages: list[tuple[str | None, str, Dump]] = [
+        (None, "the source", source),
+        *((change, CALLED[change], _printed(ruleset, CALLED[change])) for change, ruleset in plan.changes),
+        (None, RESULT, made),
+    ]
+    return [
+        Step(change, (old, new), tuple(compare(_on(host, before), _on(host, after), (old, new))))
+        for (_, old, before), (change, new, after) in pairwise(stages)
+    ]
+
+
+def _on(host: Snapshot, dump: Dump) -> Snapshot:
+    return host._replace(dumps=(dump,))
+
+
+def _with_route_localnet(snapshot: Snapshot, plan: FamilyPlan) -> Snapshot:
+    """The host as the header wants it: loopback's packets may go to the bridges that published ports lead to."""
+    needed = {f"net.ipv4.conf.{bridge}.route_localnet": 1 for bridge in plan.loopback_bridges}
+    return snapshot._replace(facts={**snapshot.facts, "sysctls": {**snapshot.facts.get("sysctls", {}), **needed}})
+
+
+def _printed(ruleset: Ruleset, name: str) -> Dump:
+    """Rules that stand in no file, as if they stood in one."""
+    program = "ip6tables-save" if ruleset.family == 6 else "iptables-save"
+    return parse("\n".join([f"# {program}", *save_ruleset(ruleset), ""]), name)
+
+
+def _check_reading(plan: FamilyPlan, read: Ruleset | None) -> None:
+    """What is printed must say what is meant: names that no restore file can hold are found here."""
+    wanted, found = (list(_lines(r)) if r else [] for r in (plan.ruleset, read))
+    lost = next((line for line in wanted if line not in found), None)
+    if lost is not None or len(wanted) != len(found):
+        raise UsageError(
+            f"this rule cannot be written so that iptables-restore reads it back: {said(lost or found[-1])}"
+        )
+
+
+def _lines(ruleset: Ruleset) -> Iterator[str]:
+    for table in ruleset.tables.values():
+        for rule in table.rules():
+            matches = tuple(m for m in rule.matches if m.name != "comment")
+            yield f"{table.name} {save_rule(rule._replace(matches=matches), ruleset.backend)}"
+
+
+def is_proved(steps: Sequence[Step]) -> bool:
+    """Whether the rules do what the source's did, but for what is meant to differ."""
+    return all(step.is_meant for step in steps)
+
+
+def proof_json(steps: Sequence[Step]) -> dict[str, Any]:
+    """All steps in one answer, as ``check -o json`` has it; ``deliberate`` on regions that are meant to differ."""
+    answers = [(step, difference_json(step.compared)) for step in steps]
+    regions = [
+        {
+            **region,
+            "between": list(step.names),
+            **({"deliberate": step.change} if step.change and step.is_meant else {}),
+        }
+        for step, answer in answers
+        for region in answer["regions"]
+    ]
+    return {
+        "equal": all(answer["equal"] for _, answer in answers),
+        "equal_but_for_deliberate": is_proved(steps),
+        "decided": all(step.decided for step in steps),
+        "assumptions": list(dict.fromkeys(a for _, answer in answers for a in answer["assumptions"])),
+        "opened": sum(step.counts["opened"] for step in steps),
+        "closed": sum(step.counts["closed"] for step in steps),
+        "regions": regions,
+    }

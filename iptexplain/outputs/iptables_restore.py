@@ -1,0 +1,76 @@
+"""A plan as files for iptables-restore and ip6tables-restore."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from iptexplain.explain.words import environment
+from iptexplain.generate.plan import FamilyPlan, Plan, Planned
+from iptexplain.rules.extension import Setting
+from iptexplain.rules.matches.comment import LIMIT, Comment
+from iptexplain.rules.save import save_rule
+
+FORMAT = "restore"
+"""What ``--format`` calls it."""
+
+
+class Output(NamedTuple):
+    """One file: what is put after its name where a plan makes several, and its text."""
+
+    suffix: str
+    text: str
+
+
+def render(plan: Plan, comments: bool) -> list[Output]:
+    """One file for each family; ``comments``: each rule has its reason as ``-m comment`` as well."""
+    return [Output(f".v{family.family}", restore_text(plan, family, comments)) for family in plan.families]
+
+
+def restore_text(plan: Plan, family: FamilyPlan, comments: bool) -> str:
+    """The rules of one family as a file for iptables-restore."""
+    program = "ip6tables" if family.family == 6 else "iptables"
+    body = restore_body(family, comments)
+    return (
+        environment()
+        .get_template("outputs/iptables_restore.j2")
+        .render(header=header(plan), program=program, body=body)
+    )
+
+
+def restore_body(family: FamilyPlan, comments: bool) -> str:
+    """The tables of one family. Every line that is not blank begins with ``*``, ``:``, ``-``, ``#`` or is COMMIT."""
+    tables = [
+        {
+            "name": table.name,
+            "chains": [
+                {
+                    "name": chain.name,
+                    "policy": chain.policy,
+                    "rules": [{"reason": r.reason.text, "text": rule_text(r, family, comments)} for r in chain.rules],
+                }
+                for chain in table.chains
+            ],
+        }
+        for table in family.tables
+    ]
+    return environment().get_template("outputs/restore_tables.j2").render(tables=tables)
+
+
+def header(plan: Plan) -> str:
+    """What the file says of itself, as comment lines."""
+    text = environment().get_template("outputs/header.j2").render(plan=plan)
+    return "\n".join(f"# {line}".rstrip() for line in text.strip("\n").split("\n"))
+
+
+def rule_text(planned: Planned, family: FamilyPlan, comments: bool) -> str:
+    """One rule, in iptables-save's spelling."""
+    rule = planned.rule
+    if comments and planned.own and not any(isinstance(m, Comment) for m in rule.matches):
+        rule = rule._replace(matches=(*rule.matches, _comment(planned.reason.text)))
+    return save_rule(rule, family.ruleset.backend)
+
+
+def _comment(text: str) -> Comment:
+    """A remark of at most 255 bytes, cut between characters."""
+    cut = text.encode(errors="replace")[:LIMIT].decode(errors="ignore")
+    return Comment((Setting(Comment.option("comment"), cut),))

@@ -1,0 +1,230 @@
+"""Generated rules, held against the Docker hosts that they are made from."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from iptexplain.commands import program
+from iptexplain.explain.situation import Situation
+from iptexplain.generate.plan import STYLES, FamilyPlan, Plan, plan
+from iptexplain.generate.prove import is_proved, prove
+from iptexplain.host.snapshot import read_snapshot
+from iptexplain.outputs.iptables_restore import restore_text
+from iptexplain.walk.flows import Flows
+from iptexplain.walk.outcome import Trace
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+SNAPSHOTS = sorted(FIXTURES.glob("docker/*/*/snapshot.json"))
+DUMPS = sorted(
+    path
+    for case in (
+        "95-compose-like",
+        "35-usernet-noicc-pub",
+        "60-routed",
+        "70-no-masq",
+        "43-internal-ipv6",
+        "23-usernet-ipv6",
+    )
+    for path in FIXTURES.glob(f"docker-dumps/*/{case}*.txt")
+)
+TWO = str(FIXTURES / "docker/20.10/two-networks/snapshot.json")
+
+
+def label(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+def situations(path: Path) -> list[Situation]:
+    snapshot = read_snapshot(path.read_text(), path.name)
+    return [Situation(snapshot, family) for family in snapshot.families]
+
+
+def planned(situation: Situation, style: str = "docker", keeps_proxy: bool = False) -> tuple[FamilyPlan, str]:
+    """One family's plan, and the file for iptables-restore."""
+    one = plan(situation, style, keeps_proxy, frozenset())
+    return one, restore_text(Plan((("source", "0" * 64),), "0", style, keeps_proxy, (one,)), one, comments=False)
+
+
+def generate(*words: str) -> Result:
+    return CliRunner().invoke(program, ["generate", "replace", *words])
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("path", [*SNAPSHOTS, *DUMPS], ids=label)
+def test_rules_are_proved_and_in_chains_of_their_own(path: Path, style: str) -> None:
+    for situation in situations(path):
+        one, text = planned(situation, style)
+        assert is_proved(prove(situation, one, text))
+        kept = {c.name for t in situation.ruleset.tables.values() for c in t.chains.values()}
+        own = {c.name for t in one.tables for c in t.chains} - kept
+        assert all(len(name) <= 28 and not name.startswith("DOCKER") for name in own)
+        rules = [line for line in text.splitlines() if not line.startswith("#")]
+        assert not re.search(r"\bDOCKER\b", "\n".join(rules))
+        assert all(above.startswith("# ") for above, rule in pairwise(text.splitlines()) if rule[:2] == "-A")
+
+
+@pytest.mark.parametrize("path", SNAPSHOTS, ids=lambda p: p.parent.name)
+@pytest.mark.parametrize("style", ["docker", "flat"])
+def test_recorded_packets_go_where_they_went(path: Path, style: str) -> None:
+    """What a kernel did with a Docker host's packets, and what docker-proxy did with those that it got."""
+    probes = json.loads((path.parent / "probes.json").read_text())
+    for situation in situations(path):
+        mine = [n for n, p in enumerate(probes) if (":" in p["packet"]["src"]) is (situation.family == 6)]
+        for keeps_proxy in (True, False):
+            one, _ = planned(situation, style, keeps_proxy)
+            flows = Flows(one.ruleset, situation.topology)
+            for n in mine:
+                packet = dict(probes[n]["packet"])
+                first = probes[packet.get("after", n)]
+                if "after" in packet:
+                    packet["after"] = mine.index(packet["after"])
+                way = flows.trace(packet)
+                if keeps_proxy or not (by_proxy(probes[n]) or by_proxy(first)):
+                    compare(probes[n], way)
+
+
+def compare(probe: dict[str, Any], way: Trace) -> None:
+    outcome = probe["outcome"]
+    assert way.outcome.kind == outcome["kind"], probe["name"]
+    if outcome["kind"] in ("forwarded", "sent", "delivered-local"):
+        ends = {k: str(v) for k, v in outcome["tuple"].items() if k in way.outcome.fields}
+        assert {k: str(way.outcome.fields[k]) for k in ends} == ends, probe["name"]
+
+
+def by_proxy(probe: dict[str, Any]) -> bool:
+    """Whether the packet was for docker-proxy on the host."""
+    return probe["outcome"]["kind"] == "delivered-local" and probe["packet"].get("dport") not in (None, 22)
+
+
+def test_proxy_is_replaced_by_rules() -> None:
+    """A container uses a port of another network by the host's address: it gets there, and comes with the bridge's address."""
+    [situation] = situations(Path(TWO))
+    one, _ = planned(situation)
+    packet = {
+        "iif": "br-6940c4dee215",
+        "src": "172.19.0.2",
+        "dst": "192.0.2.10",
+        "proto": "tcp",
+        "sport": 40000,
+        "dport": 8080,
+    }
+    flows = Flows(one.ruleset, situation.topology)
+    there = flows.trace({**packet, "flags": "SYN"})
+    assert (there.outcome.kind, there.outcome.interface) == ("forwarded", "br-f022fcdf43bb")
+    assert (str(there.outcome.fields["dst"]), str(there.outcome.fields["src"])) == ("172.18.0.2", "172.18.0.1")
+    back = flows.trace(
+        {
+            "iif": "br-f022fcdf43bb", "src": "172.18.0.2", "dst": "172.18.0.1", "proto": "tcp", "sport": 80, "dport": 40000,
+            "flags": "SYN,ACK", "after": 0, "dir": "reply",
+        }
+    )  # fmt: skip
+
+    assert (back.outcome.kind, back.outcome.interface) == ("forwarded", "br-6940c4dee215")
+    straight = flows.trace({**packet, "dst": "172.18.0.2", "dport": 80, "flags": "SYN"})
+    assert straight.outcome.kind == "dropped"
+
+
+def test_what_is_not_meant_to_differ_is_found() -> None:
+    [situation] = situations(Path(TWO))
+    one, text = planned(situation)
+    assert is_proved(prove(situation, one, text))
+    assert not is_proved(prove(situation, one._replace(changes=()), text))
+    without = one._replace(ruleset=situation.ruleset._replace(tables={}))
+    assert not is_proved(prove(situation, without, "*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"))
+
+
+def test_strict_closes_and_egress_opens() -> None:
+    [situation] = situations(Path(TWO))
+    out = {
+        "iif": "docker0",
+        "src": "172.17.0.2",
+        "dst": "198.51.100.9",
+        "proto": "tcp",
+        "sport": 40000,
+        "dport": 443,
+        "flags": "SYN",
+    }
+    for egress, kind in ((frozenset[str](), "dropped"), (frozenset({"docker0"}), "forwarded")):
+        one = plan(situation, "strict", False, egress)
+        assert Flows(one.ruleset, situation.topology).trace(out).outcome.kind == kind
+
+
+def test_flat_groups_ports() -> None:
+    [situation] = situations(FIXTURES / "docker/20.10/publish-forms/snapshot.json")
+    _, text = planned(situation, "flat")
+    assert "-p tcp -m multiport --dports 9000:9002 -j DNAT --to-destination 172.17.0.2\n" in text
+    assert len(re.findall("^-A", text, re.M)) < len(re.findall("^-A", planned(situation)[1], re.M))
+
+
+def test_other_rules_stay_where_they_stood() -> None:
+    path = FIXTURES / "docker/20.10/docker-user-rules/snapshot.json"
+    [situation] = situations(path)
+    _, text = planned(situation)
+    kept = [
+        line.replace("DOCKER-USER", "IPTX-USER")
+        for line in situation.dump.lines
+        if line.startswith("-A DOCKER-USER") and "RETURN" not in line
+    ]
+    assert kept
+    assert [line for line in text.splitlines() if line.startswith("-A IPTX-USER")] == kept
+
+
+def test_comments_fit_the_kernel(tmp_path: Path) -> None:
+    result = generate(TWO, "--comments", "-o", str(tmp_path / "rules"), "--no-prove")
+    assert result.exit_code == 0
+    remarks = re.findall(r'--comment "(.*?)"', (tmp_path / "rules").read_text())
+    assert remarks
+    assert all(0 < len(remark.encode()) <= 255 for remark in remarks)
+
+
+def test_same_input_gives_same_bytes_and_a_proof(tmp_path: Path) -> None:
+    texts = []
+    for name in ("a", "b"):
+        result = generate(TWO, "-o", str(tmp_path / name), "--proof", str(tmp_path / f"{name}.json"))
+        assert result.exit_code == 0, result.output
+        texts.append(((tmp_path / name).read_bytes(), (tmp_path / f"{name}.json").read_bytes()))
+    assert texts[0] == texts[1]
+    proof = json.loads(texts[0][1])
+    assert proof["schema"] == 1
+    assert proof["equal_but_for_deliberate"] is True
+    assert {region["deliberate"] for region in proof["regions"]} == {"docker-proxy"}
+    assert all(region["witness"] for region in proof["regions"])
+    assert "IPv4: proved" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("dump", "says"),
+    [
+        ("docker-dumps/17.05/91-swarm-service.ip4.txt", ":19: port 8080/tcp of swarm's routing mesh"),
+        ("docker-dumps/29.7.2/92-swarm-encrypted-overlay.ip4.txt", "an encrypted overlay network (VNI 4097)"),
+        ("docker-dumps/container-ns", "these are the rules inside of a container"),
+    ],
+)
+def test_what_cannot_be_expressed_is_refused(dump: str, says: str) -> None:
+    path = FIXTURES / dump
+    result = generate(str(sorted(path.iterdir())[0] if path.is_dir() else path))
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert not result.stdout
+
+
+def test_no_docker_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("*filter\n:FORWARD DROP [0:0]\nCOMMIT\n")
+    result = generate(str(tmp_path / "plain"))
+    assert result.exit_code == 2
+    assert "there are no rules of Docker in it" in result.stderr
+    wrong = generate(TWO, "--egress", "docker0")
+    assert wrong.exit_code == 2
+    assert "--style strict" in wrong.stderr
+
+
+def test_silence_about_the_proof_is_not_possible(tmp_path: Path) -> None:
+    assert "Not proved" in generate(TWO, "--no-prove").stderr
+    assert generate(TWO, "--no-prove", "--proof", str(tmp_path / "p")).exit_code == 2
