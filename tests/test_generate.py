@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+import shutil
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -228,3 +231,56 @@ def test_no_docker_is_refused(tmp_path: Path) -> None:
 def test_silence_about_the_proof_is_not_possible(tmp_path: Path) -> None:
     assert "Not proved" in generate(TWO, "--no-prove").stderr
     assert generate(TWO, "--no-prove", "--proof", str(tmp_path / "p")).exit_code == 2
+
+
+# -- the script
+
+NASTY = (
+    "$(touch pwned)",
+    "`touch pwned`",
+    "'; touch pwned; '",
+    '\\"; touch pwned; \\"',
+    "IPTX_RULES",
+    "$PATH\\\\",
+    "a b\tc",
+    "\x7f\x1b[31m",
+)
+
+
+def test_nothing_of_a_dump_reaches_the_shell(tmp_path: Path) -> None:
+    """Chains, interfaces and remarks with all that means something to a shell; the script's own checks are run."""
+    seed = random.randrange(2**32)
+    dice = random.Random(seed)
+    for n in range(12):
+        chain = "".join(dice.choice("$`'();&|<>*?~#\\%") for _ in range(12)) + "x"
+        bridge = "".join(dice.choice("$`'();&|<>*?~#") for _ in range(8))
+        remark = dice.choice(NASTY) + "".join(chr(dice.randrange(32, 127)) for _ in range(9)).replace('"', "").replace(
+            "\\", ""
+        )
+        rules = Path(TWO).with_name("rules.v4").read_text().replace("br-f022fcdf43bb", bridge)
+        rules = rules.replace(":DOCKER-USER", f":{chain} - [0:0]\n:DOCKER-USER", 1)
+        rules = rules.replace("-A DOCKER-USER -j RETURN", f'-A DOCKER-USER -m comment --comment "{remark}" -j {chain}')
+        (tmp_path / "dump").write_text(rules)
+        result = generate(
+            str(tmp_path / "dump"), "--format", "script", "--comments", "--no-prove", "-o", str(tmp_path / f"{n}.sh")
+        )
+        assert result.exit_code == 0, (seed, result.output)
+        for check in (["bash", "-n"], ["sh", "-n"], ["shellcheck"]):
+            if shutil.which(check[0]):
+                done = subprocess.run([*check, f"{n}.sh"], cwd=tmp_path, capture_output=True, text=True)
+                assert done.returncode == 0, (seed, done.stdout + done.stderr)
+        # The shell gives back what the restore file has, and does nothing of it.
+        text = (tmp_path / f"{n}.sh").read_text().partition("\ncase ${1:-} in")[0] + "\nrules 4\n"
+        shown = subprocess.run(["sh"], input=text, cwd=tmp_path, capture_output=True, text=True)
+        read = [line for line in shown.stdout.splitlines() if line.startswith("-A")]
+        generate(str(tmp_path / "dump"), "--comments", "--no-prove", "-o", str(tmp_path / "restore"))
+        assert read == [line for line in (tmp_path / "restore").read_text().splitlines() if line.startswith("-A")], seed
+        assert read
+        assert not (tmp_path / "pwned").exists(), seed
+
+
+def test_script_without_a_word_says_how_to_use_it(tmp_path: Path) -> None:
+    assert generate(TWO, "--format", "script", "--no-prove", "-o", str(tmp_path / "s.sh")).exit_code == 0
+    done = subprocess.run(["sh", "s.sh"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Usage: sh s.sh check | apply")

@@ -1,0 +1,147 @@
+"""Generated rules in the kernel: both backends load them, and the script keeps its promises where they cut every connection."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from iptexplain.commands import program
+from tests.kernel.namespace import Namespace
+
+FIXTURES = Path(__file__).parent.parent.parent / "fixtures"
+SOURCES = sorted(
+    [
+        *FIXTURES.glob("docker/20.10/*/snapshot.json"),
+        *FIXTURES.glob("docker-dumps/*/95-compose-like*.txt"),
+        *FIXTURES.glob("docker-dumps/*/23-usernet-ipv6*.ip6.txt"),
+    ]
+)
+DOCKERS = FIXTURES / "docker/20.10/two-networks/rules.v4"
+CONNECT = (
+    "import socket; server = socket.create_server(('127.0.0.1', 2222)); "
+    "socket.create_connection(('127.0.0.1', 2222), timeout=1)"
+)
+CONNECTION = (sys.executable, "-c", CONNECT)
+
+
+def generated(folder: Path, source: Path, *options: str) -> list[Path]:
+    """The files that ``generate replace`` makes of a source."""
+    folder.mkdir()
+    result = CliRunner().invoke(
+        program, ["generate", "replace", str(source), "--no-prove", *options, "-o", str(folder / "rules")]
+    )
+    assert result.exit_code == 0, result.output
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture
+def host() -> Iterator[Namespace]:
+    with Namespace() as namespace:
+        assert namespace.run(["ip", "link", "set", "lo", "up"]).returncode == 0
+        yield namespace
+
+
+@pytest.mark.parametrize("backend", ["nft", "legacy"])
+def test_both_backends_load_them(backend: str, host: Namespace, tmp_path: Path) -> None:
+    for n, source in enumerate(SOURCES):
+        for style in ("docker", "flat", "strict"):
+            for file in generated(tmp_path / f"{n}{style}", source, "--style", style, "--comments"):
+                six = "6" if file.suffix == ".v6" or "ip6" in source.name else ""
+                done = host.run([f"ip{six}tables-{backend}-restore"], input=file.read_text())
+                assert done.returncode == 0, (source, style, done.stderr)
+                saved = host.run([f"ip{six}tables-{backend}-save"]).stdout
+                wanted = {line for line in file.read_text().splitlines() if line.startswith("-A")}
+                assert wanted <= set(saved.splitlines())
+
+
+# -- the script
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """A script whose rules let nothing in: who applies it from afar has lost the connection."""
+    source = tmp_path / "closed"
+    source.write_text(DOCKERS.read_text().replace(":INPUT ACCEPT", ":INPUT DROP"))
+    [file] = generated(tmp_path / "script", source, "--format", "script")
+    return file
+
+
+def call(host: Namespace, script: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return host.run(["sh", str(script), *words])
+
+
+def rules(host: Namespace) -> list[str]:
+    saved = host.run(["iptables-save"]).stdout.splitlines()
+    return [line.partition(" [")[0] for line in saved if not line.startswith("#")]
+
+
+def until(host: Namespace, command: str) -> None:
+    """Wait until a command succeeds; the test ends by the time limit of ``run`` otherwise."""
+    host.run(["sh", "-c", f"until {command}; do sleep 0.1; done"])
+
+
+def test_script_goes_back_by_itself_where_the_session_dies(host: Namespace, script: Path) -> None:
+    own = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n"
+    assert host.run(["iptables-restore"], input=own).returncode == 0
+    assert host.run(CONNECTION).returncode == 0
+    session = f"sh '{script}' apply 3; exec sleep 1000"
+    dies = f'setsid sh -c "{session}" & until [ -s /run/iptx-rules/applied.v4 ]; do sleep 0.1; done; kill -HUP -$!'
+    assert host.run(["sh", "-c", dies]).returncode == 0
+    assert host.run(CONNECTION).returncode != 0
+    assert call(host, script, "status").returncode == 3
+    until(host, shlex.join(CONNECTION))
+    until(host, "[ ! -e /run/iptx-rules/reverting ]")
+    assert call(host, script, "status").returncode == 1
+    assert "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT" in rules(host)
+    assert not [line for line in rules(host) if "IPTX" in line]
+
+
+def test_script_keeps_what_is_confirmed_and_is_idempotent(host: Namespace, script: Path) -> None:
+    before = rules(host)
+    assert call(host, script, "confirm").returncode == 1
+    assert call(host, script, "revert").returncode == 1
+    assert call(host, script, "check").returncode == 0
+    assert rules(host) == before
+    assert call(host, script, "apply", "1").returncode == 0
+    assert call(host, script, "apply", "2").returncode == 0
+    once = rules(host)
+    assert call(host, script, "confirm").returncode == 0
+    host.run(["sleep", "3"])
+    assert rules(host) == once
+    assert call(host, script, "status").returncode == 0
+    assert call(host, script, "apply", "60").returncode == 0
+    assert rules(host) == once
+    assert call(host, script, "revert").returncode == 0
+    assert not [line for line in rules(host) if line.startswith("-A")]
+    assert host.run(CONNECTION).returncode == 0
+
+
+def test_script_saves_the_rules_without_dockers_chains(host: Namespace, script: Path) -> None:
+    text = DOCKERS.read_text().replace(
+        "-A DOCKER-USER -j RETURN", '-A DOCKER-USER -s 192.0.2.66/32 -m comment --comment "it is -j DOCKER" -j DROP'
+    )
+    assert host.run(["iptables-restore"], input=text).returncode == 0
+    assert "chains that Docker fills" in call(host, script, "check").stdout
+    assert call(host, script, "apply").returncode == 0
+    assert call(host, script, "revert").returncode == 0
+    back = rules(host)
+    assert '-A DOCKER-USER -s 192.0.2.66/32 -m comment --comment "it is -j DOCKER" -j DROP' in back
+    assert "-A FORWARD -j DOCKER-USER" in back
+    assert not [
+        line for line in back if ":DOCKER " in f"{line} " or line.endswith(("-j DOCKER", "-j DOCKER-ISOLATION-STAGE-1"))
+    ]
+
+
+def test_script_changes_nothing_that_the_kernel_refuses(host: Namespace, script: Path) -> None:
+    script.write_text(script.read_text().replace("-A IPTX-FORWARD ", "-A IPTX-FORWARD -m nonsense ", 1))
+    before = rules(host)
+    done = call(host, script, "apply")
+    assert done.returncode == 1
+    assert "nothing was changed" in done.stderr
+    assert rules(host) == before
