@@ -22,20 +22,16 @@ from iptexplain.host.snapshot import read_snapshot
 from iptexplain.outputs.iptables_restore import restore_text
 from iptexplain.walk.flows import Flows
 from iptexplain.walk.outcome import Trace
+from tests.docker_engines import VERSIONS, Engine
+from tests.docker_random import Dice, dump, setup
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 SNAPSHOTS = sorted(FIXTURES.glob("docker/*/*/snapshot.json"))
 DUMPS = sorted(
     path
-    for case in (
-        "95-compose-like",
-        "35-usernet-noicc-pub",
-        "60-routed",
-        "70-no-masq",
-        "43-internal-ipv6",
-        "23-usernet-ipv6",
-    )
-    for path in FIXTURES.glob(f"docker-dumps/*/{case}*.txt")
+    for case in ("95-compose-like", "35-usernet-noicc-pub", "60-routed", "43-internal-ipv6")
+    for version in ("1.9", "1.13", "17.06", "27.5.1", "28.5.2", "29.7.2")
+    for path in FIXTURES.glob(f"docker-dumps/{version}/{case}*.txt")
 )
 TWO = str(FIXTURES / "docker/20.10/two-networks/snapshot.json")
 
@@ -218,6 +214,15 @@ def test_what_cannot_be_expressed_is_refused(dump: str, says: str) -> None:
     assert not result.stdout
 
 
+def test_a_set_that_docker_fills_is_refused(tmp_path: Path) -> None:
+    dice = Dice(28)
+    text, _ = dump(dice, Engine("28.0.0", setup(dice, "28.0.0", 4)._replace(mesh=())), crowded=False)
+    (tmp_path / "dump").write_text(text)
+    result = generate(str(tmp_path / "dump"))
+    assert result.exit_code == 2
+    assert "asks an IP set" in result.stderr
+
+
 def test_no_docker_is_refused(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("*filter\n:FORWARD DROP [0:0]\nCOMMIT\n")
     result = generate(str(tmp_path / "plain"))
@@ -284,3 +289,16 @@ def test_script_without_a_word_says_how_to_use_it(tmp_path: Path) -> None:
     done = subprocess.run(["sh", "s.sh"], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Usage: sh s.sh check | apply")
+
+
+@pytest.mark.parametrize("version", [version for version in VERSIONS if version != "28.0.0"])
+def test_hosts_that_nobody_recorded_are_proved(version: str) -> None:
+    """Other names, subnets, orders and neighbours, and rules of other programs between Docker's."""
+    seed = random.randrange(2**32)
+    dice = Dice(seed)
+    engine = Engine(version, setup(dice, version, 4)._replace(mesh=()))
+    text, _ = dump(dice, engine, crowded=True)
+    situation = Situation(read_snapshot(text, "dump"), 4)
+    for style in ("docker", "flat"):
+        one, rendered = planned(situation, style)
+        assert is_proved(prove(situation, one, rendered)), (seed, style)

@@ -77,7 +77,12 @@ def _is_goto(rule: Rule) -> bool:
 
 
 def _combined(caller: Entry, inner: Sequence[Entry]) -> list[Entry] | None:
-    """The rules with the caller's conditions added; without those that then match nothing; None: it cannot be written so."""
+    """The rules with the caller's conditions added; without those that then match nothing; None: it cannot be written so.
+
+    A match is not asked twice where it was asked once: it may count, or answer differently.
+    """
+    if caller.rule.matches and len(inner) > 1:
+        return None
     found = []
     for entry in inner:
         names = {m.name for m in caller.rule.matches} & {m.name for m in entry.rule.matches}

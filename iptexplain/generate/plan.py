@@ -69,6 +69,10 @@ class Plan(NamedTuple):
     style: str
     keeps_proxy: bool
     families: tuple[FamilyPlan, ...]
+    notes: tuple[str, ...] = ()
+    """What was taken for granted of the source, as sentences."""
+    engine: str | None = None
+    """The engine whose rules these stand in for, where the source has none."""
 
     @property
     def changes(self) -> list[str]:

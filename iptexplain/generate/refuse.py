@@ -34,6 +34,12 @@ def _problems(situation: Situation) -> Iterator[str]:
             docker.layout.lines,
             "some of Docker's chains are missing, so nobody can say what its rules did: give a whole dump",
         )
+    for found in docker.roles.of("external-answers", "external-ports")[:1]:
+        text = (
+            "Docker 28.0.0 asks an IP set with the subnets of its networks, which it fills only while it writes rules itself: "
+            "update Docker, and give the rules of the newer one"
+        )
+        yield _at(situation, (found.place.line,), text)
     yield from _namespace(situation, docker.namespace)
     yield from _swarm(situation, docker)
 

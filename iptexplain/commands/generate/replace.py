@@ -19,7 +19,8 @@ from iptexplain.explain.words import environment, said
 from iptexplain.generate.plan import STYLES, Plan, plan
 from iptexplain.generate.prove import Step, is_proved, proof_json, prove
 from iptexplain.generate.refuse import refuse
-from iptexplain.host.snapshot import SCHEMA, Snapshot, read_snapshot
+from iptexplain.generate.source import read_source
+from iptexplain.host.snapshot import SCHEMA, Snapshot
 from iptexplain.outputs import formats
 from iptexplain.outputs.iptables_restore import restore_text
 from iptexplain.outputs.text import text
@@ -74,9 +75,12 @@ def command(
     """Write the rules of a host whose Docker daemon has "iptables": false.
 
     SOURCE is what iptables-save prints on a host where Docker writes its rules itself, or a snapshot (JSON), which knows
-    more. The result is the host's whole ruleset: rules that do what Docker's did, in chains of our own, and all other
-    rules where they stood. Each rule says why it is there; what the daemon needs, and what differs from Docker on
-    purpose, stands at the top.
+    more. It can be what 'docker network inspect' and 'docker inspect' print, too, one after the other: then it is as if
+    Docker 29 had written its rules for these networks and containers.
+
+    The result is the host's whole ruleset: rules that do what Docker's did, in chains of our own, and all other rules
+    where they stood. Each rule says why it is there; what the daemon needs, and what differs from Docker on purpose,
+    stands at the top.
 
     The result is read back and compared with SOURCE for all packets; what was proved is said on standard error. The exit
     status is 1 when something differs that is not meant to. Nothing is changed on this host.
@@ -86,12 +90,15 @@ def command(
     if proof and not wants_proof:
         raise UsageError("--proof needs the proof: leave out --no-prove")
     given = read_text(source)
-    found = _situations(read_snapshot(given, source), family)
+    read = read_source(given, source)
+    found = _situations(read.snapshot, family)
     refuse(found)
     bridges = _bridges(found, egress, style)
     plans = tuple(plan(s, style, keep_proxy, bridges) for s in found)
+    for note in read.notes:
+        click.echo(f"note: {note}", err=True)
     digest = sha256(given.encode("utf-8", "surrogateescape")).hexdigest()
-    whole = Plan(((source, digest),), version("iptexplain"), style, keep_proxy, plans)
+    whole = Plan(((source, digest),), version("iptexplain"), style, keep_proxy, plans, read.notes, read.engine)
     _write(formats()[syntax].render(whole, comments), file)
     if not wants_proof:
         click.echo("Not proved: --no-prove was given, so nobody has compared these rules with the source.", err=True)
