@@ -7,12 +7,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from iptexplain.commands import program
+from tests.docker_engines import Engine
+from tests.docker_random import Dice, dump
+from tests.docker_setup import Net, Port, Setup
+from tests.kernel.lab.laboratory import BACKENDS, Backend, run_case
+from tests.kernel.lab.topology import with_macs
 from tests.kernel.namespace import Namespace
+from tests.kernel.test_lab import HOST
 
 FIXTURES = Path(__file__).parent.parent.parent / "fixtures"
 SOURCES = sorted(
@@ -145,3 +152,70 @@ def test_script_changes_nothing_that_the_kernel_refuses(host: Namespace, script:
     assert done.returncode == 1
     assert "nothing was changed" in done.stderr
     assert rules(host) == before
+
+
+# -- packets
+
+NETWORKS = (
+    Net("docker0", "172.17.0.0/16", ("172.17.0.2", "172.17.0.3")),
+    Net("br1", "172.18.0.0/16", ("172.18.0.2",)),
+)
+PORTS = (
+    Port(NETWORKS[0], None, 8080, "172.17.0.2", 80, "tcp"),
+    Port(NETWORKS[1], "192.0.2.11", 8081, "172.18.0.2", 81, "tcp"),
+    Port(NETWORKS[1], None, 5353, "172.18.0.2", 53, "udp"),
+)
+ADDRESSES = {"client": "192.0.2.50", "c1": "172.17.0.2", "c2": "172.17.0.3", "d1": "172.18.0.2", "host": "192.0.2.10"}
+
+
+def packets() -> Iterator[dict[str, Any]]:
+    """New connections from everybody to every container and published port, each with an answer, and echo requests."""
+    aims = [("172.17.0.2", 80), ("172.17.0.2", 22), ("172.18.0.2", 81), ("172.18.0.2", 9), ("192.0.2.10", 8080), ("192.0.2.11", 8081),
+            ("192.0.2.10", 8081), ("192.0.2.50", 443), ("172.18.0.2", 53), ("192.0.2.10", 5353)]  # fmt: skip
+    number, port = 0, 40000
+    for sender, source in ADDRESSES.items():
+        for target, dport in aims:
+            if source == target:
+                continue
+            port += 1
+            proto = "udp" if dport in (53, 5353) else "tcp"
+            yield {"from": sender, "src": source, "dst": target, "proto": proto, "sport": port, "dport": dport}
+            yield {"after": number, "dir": "reply"}
+            number += 2
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("version", ["1.8", "1.13", "27.5.1", "28.5.2", "29.7.2"])
+def test_packets_fare_as_under_dockers_rules(version: str, backend: Backend, tmp_path: Path) -> None:
+    """The same packets through Docker's rules and through the generated ones: the same end, the same addresses."""
+    dice = Dice(7)
+    source = tmp_path / "source"
+    source.write_text(dump(dice, Engine(version, Setup(NETWORKS, PORTS)), crowded=False)[0])
+    mine = list(packets())
+    wanted = ends(source, mine, backend)
+    for style in ("docker", "flat"):
+        [file] = generated(tmp_path / style, source, "--style", style, "--keep-proxy")
+        assert ends(file, mine, backend) == wanted
+        [file] = generated(tmp_path / f"{style}-without-proxy", source, "--style", style)
+        now = ends(file, mine, backend)
+        for n in range(0, len(wanted), 2):
+            if wanted[n][0] != "delivered-local" or now[n] == wanted[n]:
+                assert now[n : n + 2] == wanted[n : n + 2], mine[n]
+            else:  # docker-proxy's: it arrives at a container now, and comes from its bridge; so the answer gets back
+                assert now[n][:2] in CARRIED, mine[n]
+                assert any(f"'src': '{gate}'" in now[n][3] for gate in GATES), mine[n]
+                assert now[n + 1][0] == "forwarded", mine[n]
+
+
+CARRIED = (("forwarded", "docker0"), ("forwarded", "br1"))
+GATES = ("172.17.0.1", "172.18.0.1")
+
+
+def ends(rules: Path, mine: list[dict[str, Any]], backend: Backend) -> list[tuple[Any, ...]]:
+    """What became of each packet: where it left, and with which addresses."""
+    # Without docker-proxy Docker lets packets back out of the bridge's port that they came in by.
+    interfaces = [i | {"hairpin": True} if i["kind"] == "bridge" else i for i in HOST["interfaces"]]
+    case = {"name": rules.name, "host": with_macs({**HOST, "interfaces": interfaces}), "dump": rules.read_text(), "packets": mine}
+    results, _ = run_case(case, backend)
+    outcomes = [result.get("outcome") or {"kind": "not sent"} for result in results]
+    return [tuple(str(o.get(key)) for key in ("kind", "iface", "to", "tuple", "with")) for o in outcomes]
