@@ -155,6 +155,11 @@ def _shapes() -> dict[tuple[str, str, str], list[tuple[str, Shape]]]:
     return found
 
 
+def has_shapes(table: str, chain: str) -> bool:
+    """Whether one of the shapes stands in this chain."""
+    return any(key[:2] == (table, chain) for key in _shapes())
+
+
 def roles_of(ruleset: Ruleset) -> Roles:
     """Hold every rule against every shape of its chain; whether Docker wrote the rule, proof.py says."""
     return Roles(_found(ruleset), reached_chains(ruleset))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,10 +86,10 @@ def of_the_field() -> Iterator[Job]:
             continue
 
 
-def replay(backend: str, work: list[tuple[int, str]]) -> list[Any]:
-    """What the real programs say of each (family, dump): [error or None, save, save -c]."""
+def replay(backend: str, work: Sequence[tuple[int, str, *tuple[str, ...]]]) -> list[Any]:
+    """What the real programs say of each (family, dump, more to be added to it): [error or None, save, save -c]."""
 
-    def part(work: list[tuple[int, str]]) -> list[Any]:
+    def part(work: Sequence[tuple[int, str, *tuple[str, ...]]]) -> list[Any]:
         with Namespace() as namespace:
             done = namespace.run([sys.executable, REPLAY, backend], input=json.dumps(work), timeout=300)
         assert done.returncode == 0, done.stderr
