@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-KEYS = {"rule", "save", "save-nft", "save-legacy", "says", "nft", "yes", "no", "unknown", "error", "changes",
+KEYS = {"rule", "save", "save-nft", "save-legacy", "says", "nft", "nft-error", "yes", "no", "unknown", "error", "changes",
         "table", "chain", "family", "kernel", "setup"}  # fmt: skip
 
 

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from iptexplain.errors import DumpError
+from iptexplain.errors import DumpError, OptionError
 from iptexplain.explain.words import phrase
+from iptexplain.outputs.nft import written
 from iptexplain.rules.answer import Answer, Backend
 from iptexplain.rules.extension import Extension
 from iptexplain.rules.model import Rule
 from iptexplain.rules.parse import parse
 from iptexplain.rules.save import save_rule
+from iptexplain.rules.values import Family
 from iptexplain.walk.packet import Packet, read_fields
 from tests.stanzas import Stanza, ruleset, stanzas
 
@@ -36,6 +38,12 @@ def extension_of(stanza: Stanza) -> Extension:
     return own[0]
 
 
+def in_nft(rule: Rule, stanza: Stanza) -> list[str]:
+    """The rule as nft reads it, without the ``counter`` of a rule that does nothing; raises OptionError."""
+    family: Family = 6 if stanza.family == 6 else 4
+    return [text.removesuffix("counter").rstrip() for text in written(rule, family, {}).texts]
+
+
 def packet(text: str) -> Packet:
     return Packet(read_fields(dict(word.split("=", 1) for word in text.split())))
 
@@ -53,6 +61,11 @@ def test_promises(stanza: Stanza) -> None:
     own = extension_of(stanza)
     if stanza.has("says"):
         assert phrase(own) == stanza.get("says")
+    if stanza.has("nft-error"):
+        with pytest.raises(OptionError, match=re.escape(stanza.get("nft-error"))):
+            in_nft(rule, stanza)
+    elif stanza.has("nft"):
+        assert in_nft(rule, stanza) == stanza.all("nft")
     for key, answer in (("yes", Answer.YES), ("no", Answer.NO), ("unknown", Answer.UNKNOWN)):
         for text in stanza.all(key):
             asked = packet(text)

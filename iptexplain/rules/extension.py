@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from iptexplain.errors import OptionError
 from iptexplain.rules.answer import Answer, Backend, Packet
+from iptexplain.rules.nft import conditions, no_form
 from iptexplain.rules.values import Family, Kind
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class _OptionFields(NamedTuple):
     default: Any = None
     hide_default: bool = False
     group: str | None = None
+    nft: str | None = None
 
 
 class Option(_OptionFields):
@@ -38,7 +40,8 @@ class Option(_OptionFields):
 
     ``kind`` reads and writes its value (None: a flag without a value); ``field`` is the packet's field that the value is
     held against; ``invert``: ``!`` may stand before it; ``default``: the value when it is not given, ``hide_default``:
-    iptables-save leaves that value out; ``group``: at most one option of a group may be given.
+    iptables-save leaves that value out; ``group``: at most one option of a group may be given; ``nft``: nft's name of the
+    field ({ip}: ip or ip6).
     """
 
     @cached_property
@@ -239,6 +242,10 @@ class Match(Extension):
         options = self.save_options(backend)
         return f"-m {self.name} {options}" if options else f"-m {self.name}"
 
+    def nft(self, rule: Rule, family: Family) -> list[str]:
+        """As nft writes the condition: alternatives that exclude each other, mostly one; raises OptionError without any."""
+        return conditions(self, family)
+
     def answer(self, packet: Packet) -> Answer:
         """Whether ``packet`` meets the condition: all of the options hold."""
         if self.reads_header and packet.field("fragment") is True:
@@ -278,6 +285,10 @@ class Target(Extension):
     def save(self, backend: Backend) -> str:
         options = self.save_options(backend)
         return f"-j {self.name} {options}" if options else f"-j {self.name}"
+
+    def nft(self, rule: Rule, family: Family) -> str:
+        """As nft writes the statement; raises OptionError without any."""
+        raise no_form(f"-j {self.called}")
 
     def decide(self, packet: Packet) -> str | None:
         """The verdict for ``packet``, where it is not the same for all."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from iptexplain.errors import OptionError
 from iptexplain.rules.answer import Backend
 from iptexplain.rules.extension import Match, Target
+from iptexplain.rules.nft import no_form
 from iptexplain.rules.parameters import Parameters
 from iptexplain.rules.values import Family
 
@@ -62,6 +63,11 @@ class Verdict(Target):
 
     def save(self, backend: Backend) -> str:
         return f"-j {self.word}"
+
+    def nft(self, rule: Rule, family: Family) -> str:
+        if self.word == "QUEUE":
+            raise no_form("-j QUEUE")
+        return self.word.lower()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Verdict) and self.word == other.word

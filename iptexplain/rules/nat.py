@@ -10,6 +10,7 @@ from iptexplain.rules.addresses import Address, to_address
 from iptexplain.rules.answer import Packet
 from iptexplain.rules.extension import Target
 from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import no_form, spelled_range
 from iptexplain.rules.values import Family, Kind, Number, Range, to_port
 
 PORT_PROTOCOLS = ("tcp", "udp", "sctp", "dccp", "icmp")
@@ -117,6 +118,20 @@ def _split(text: str, family: Family) -> tuple[str, str | None]:
     return addresses, ports if colon else None
 
 
+def _nft(to: NatRange) -> str:
+    if to.base is not None or (to.ports and 0 in to.ports):
+        raise no_form("a range of ports that is counted from a port, or begins with 0")
+    if to.first and to.last and to.first.number > to.last.number:
+        raise no_form(f"{to.first}-{to.last}, whose ends are the wrong way round")
+    ports = f":{spelled_range(*to.ports)}" if to.ports else ""
+    if to.first is None:
+        return ports
+    addresses = spelled_range(to.first, to.last)
+    if to.first.family == 6 and ports:
+        addresses = "-".join(f"[{each}]" for each in addresses.split("-"))
+    return addresses + ports
+
+
 class NatTarget(Target):
     """A target of the nat table: asked for the first packet of a connection, and the kernel remembers its answer."""
 
@@ -126,6 +141,20 @@ class NatTarget(Target):
     """Which end of the packet is rewritten; None: the hook decides (NETMAP)."""
 
     __slots__ = ()
+
+    called_by_nft: ClassVar[str | None] = None
+    """nft's statement; None: it has none that means the same."""
+
+    def nft(self, rule: Rule, family: Family) -> str:
+        if self.called_by_nft is None:
+            raise no_form(f"-j {self.called}")
+        to = next((s.value for s in self.settings if isinstance(s.value, NatRange)), None)
+        if to and to.ports and rule.parameters.protocol is None:
+            raise no_form("a port to rewrite to without -p and one protocol")
+        flags = ",".join(
+            s.option.name[2:].replace("random-fully", "fully-random") for s in self.settings if s.value is True
+        )
+        return " ".join(filter(None, (self.called_by_nft, f"to {_nft(to)}" if to else "", flags)))
 
     def refuse(self, rule: Rule, table: str, family: Family) -> str | None:
         given = [s for s in self.settings if isinstance(s.value, NatRange) and s.value.ports]

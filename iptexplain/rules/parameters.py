@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from iptexplain.errors import OptionError
 from iptexplain.rules.addresses import NetworkKind
 from iptexplain.rules.answer import Backend
 from iptexplain.rules.extension import Match, Option, Setting
+from iptexplain.rules.nft import compared, conditions, interface, protocol
 from iptexplain.rules.values import Family, InterfaceName, Kind
+
+if TYPE_CHECKING:
+    from iptexplain.rules.model import Rule
 
 PROTOCOLS: dict[int, str] = {
     0: "ip", 1: "icmp", 2: "igmp", 3: "ggp", 4: "ipencap", 5: "st", 6: "tcp", 8: "egp", 9: "igp", 12: "pup", 17: "udp",
@@ -45,8 +51,8 @@ class Parameters(Match):
 
     name = "parameters"
     options = (
-        Option("-s", NetworkKind(), "src", invert=True, aliases=("--source", "--src")),
-        Option("-d", NetworkKind(), "dst", invert=True, aliases=("--destination", "--dst")),
+        Option("-s", NetworkKind(), "src", invert=True, aliases=("--source", "--src"), nft="{ip} saddr"),
+        Option("-d", NetworkKind(), "dst", invert=True, aliases=("--destination", "--dst"), nft="{ip} daddr"),
         Option("-i", InterfaceName(), "iif", invert=True, aliases=("--in-interface",)),
         Option("-o", InterfaceName(), "oif", invert=True, aliases=("--out-interface",)),
         Option("-p", Protocol(), "proto", invert=True, aliases=("--protocol", "--proto")),
@@ -71,6 +77,9 @@ class Parameters(Match):
             return Parameters(tuple(s for s in self.settings if s.value != "+")).save_options(backend)
         return super().save_options(backend)
 
+    def nft(self, rule: Rule, family: Family) -> list[str]:
+        return conditions(self, family, _nft)
+
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:
         """Leave out what says nothing: any address, any interface, any protocol (iptables-save does not print them)."""
@@ -81,3 +90,16 @@ class Parameters(Match):
                 del given[key]
         if "f" in given and family == 6:
             raise OptionError("-f is for IPv4 only: use -m frag")
+
+
+def _nft(setting: Setting, family: Family) -> str:
+    option, value, inverted = setting
+    sign = "!= " if inverted else ""
+    match option.key:
+        case "i" | "o":
+            return f"{option.key}ifname {sign}{interface(value)}"
+        case "p":
+            return f"meta l4proto {sign}{protocol(value, PROTOCOLS)}"
+        case "f":
+            return f"ip frag-off & 0x1fff {'==' if inverted else '!='} 0"
+    return compared(setting, family)

@@ -8,6 +8,7 @@ from iptexplain.errors import OptionError
 from iptexplain.rules.answer import Answer, Packet
 from iptexplain.rules.extension import Match, Option, Setting
 from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import no_form, spelled_set
 from iptexplain.rules.values import Family, Kind, ShortFlags
 
 TYPES = (
@@ -17,6 +18,9 @@ TYPES = (
 BY_ROUTE = frozenset({"LOCAL", "ANYCAST", "UNREACHABLE"})
 """In IPv6 the kernel looks for a route to tell these; the other types show in the address itself."""
 IPV6_TYPES = BY_ROUTE | {"UNSPEC", "UNICAST", "MULTICAST"}
+
+IN_NFT = {4: frozenset(TYPES[:9]), 6: frozenset({"LOCAL"})}
+"""The types that nft's fib expression tells in the same way."""
 
 
 class Types(NamedTuple):
@@ -69,6 +73,18 @@ class Addrtype(Match):
         Option("--limit-iface-out", group="limit"),
     )
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> list[str]:
+        """nft looks every address up in the routes; what iptables tells from an IPv6 address itself is something else."""
+        sides = {"src_type": "saddr", "dst_type": "daddr"}
+        limit = " . iif" if self.get("limit_iface_in") else " . oif" if self.get("limit_iface_out") else ""
+        found = []
+        for option, value, inverted in (s for s in self.settings if s.option.key in sides):
+            if not IN_NFT[family].issuperset(value.names):
+                raise no_form(f"{option.name} {','.join(value.names)}" + " in IPv6" * (family == 6))
+            names = spelled_set([n.lower() for n in value.names])
+            found.append(f"fib {sides[option.key]}{limit} type {'!= ' if inverted else ''}{names}")
+        return [" ".join(found)]
 
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from iptexplain.rules.answer import Answer, Packet
 from iptexplain.rules.extension import Match, Option
+from iptexplain.rules.model import Rule
 from iptexplain.rules.values import Family, Text
 
 LIMIT = 255
@@ -24,6 +25,10 @@ class Comment(Match):
     name = "comment"
     options = (Option("--comment", Remark(), required=True),)
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> list[str]:
+        """No condition: the remark is told beside the rule."""
+        return [""]
 
     def answer(self, packet: Packet) -> Answer:
         return Answer.YES

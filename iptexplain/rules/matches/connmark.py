@@ -16,7 +16,7 @@ class Connmark(Match):
     """
 
     name = "connmark"
-    options = (Option("--mark", Mark(), "connmark", invert=True, required=True),)
+    options = (Option("--mark", Mark(), "connmark", invert=True, required=True, nft="ct mark"),)
     __slots__ = ()
 
     def answer(self, packet: Packet) -> Answer:

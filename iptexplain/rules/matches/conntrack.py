@@ -7,6 +7,8 @@ from typing import NamedTuple
 from iptexplain.rules.addresses import BITS, Address, Network, to_address, to_network
 from iptexplain.rules.answer import Answer, Packet
 from iptexplain.rules.extension import Match, Option, Setting
+from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import compared, no_form, states
 from iptexplain.rules.parameters import PROTOCOLS, Protocol
 from iptexplain.rules.values import Choice, Family, Interval, Kind, NumberRange, PortRange, ShortFlags
 
@@ -80,15 +82,15 @@ class Conntrack(Match):
     needs_any = True
     options = (
         Option("--ctstate", ShortFlags(*STATES, "SNAT", "DNAT"), "ctstate", invert=True),
-        Option("--ctproto", ProtocolNumber(), "ctproto", invert=True),
-        Option("--ctorigsrc", AddressUnderMaskKind(), "ctorigsrc", invert=True),
-        Option("--ctorigdst", AddressUnderMaskKind(), "ctorigdst", invert=True),
-        Option("--ctreplsrc", AddressUnderMaskKind(), "ctreplsrc", invert=True),
-        Option("--ctrepldst", AddressUnderMaskKind(), "ctrepldst", invert=True),
-        Option("--ctorigsrcport", PortRange(ordered=False), "ctorigsrcport", invert=True),
-        Option("--ctorigdstport", PortRange(ordered=False), "ctorigdstport", invert=True),
-        Option("--ctreplsrcport", PortRange(ordered=False), "ctreplsrcport", invert=True),
-        Option("--ctrepldstport", PortRange(ordered=False), "ctrepldstport", invert=True),
+        Option("--ctproto", ProtocolNumber(), "ctproto", invert=True, nft="ct original protocol"),
+        Option("--ctorigsrc", AddressUnderMaskKind(), "ctorigsrc", invert=True, nft="ct original {ip} saddr"),
+        Option("--ctorigdst", AddressUnderMaskKind(), "ctorigdst", invert=True, nft="ct original {ip} daddr"),
+        Option("--ctreplsrc", AddressUnderMaskKind(), "ctreplsrc", invert=True, nft="ct reply {ip} saddr"),
+        Option("--ctrepldst", AddressUnderMaskKind(), "ctrepldst", invert=True, nft="ct reply {ip} daddr"),
+        Option("--ctorigsrcport", PortRange(ordered=False), "ctorigsrcport", invert=True, nft="ct original proto-src"),
+        Option("--ctorigdstport", PortRange(ordered=False), "ctorigdstport", invert=True, nft="ct original proto-dst"),
+        Option("--ctreplsrcport", PortRange(ordered=False), "ctreplsrcport", invert=True, nft="ct reply proto-src"),
+        Option("--ctrepldstport", PortRange(ordered=False), "ctrepldstport", invert=True, nft="ct reply proto-dst"),
         Option(
             "--ctstatus",
             StatusKind("EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED", none="NONE"),
@@ -96,9 +98,22 @@ class Conntrack(Match):
             invert=True,
         ),
         Option("--ctexpire", NumberRange(ordered=False), "ctexpire", invert=True),
-        Option("--ctdir", Choice("ORIGINAL", "REPLY", any_case=True), "ctdir"),
+        Option("--ctdir", Choice("ORIGINAL", "REPLY", any_case=True), "ctdir", nft="ct direction"),
     )
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> list[str]:
+        """A packet without a connection meets a state alone: nft would hold it against the other options as well."""
+        state = self.get("ctstate")
+        others = [s for s in self.settings if s is not state]
+        if state and others and (state.inverted or NO_CONNECTION & {*state.value}):
+            raise no_form(f"{state.save()} beside other options")
+        if rule.parameters.protocol is None and (
+            port := next((s for s in others if s.option.key.endswith("port")), None)
+        ):
+            raise no_form(f"{port.option.name} without -p and one protocol")
+        rest = [_nft(s, family) for s in others]
+        return [" ".join([*filter(None, [one]), *rest]) for one in (states(state) if state else [""])]
 
     def answer(self, packet: Packet) -> Answer:
         if packet.field("ctstate") in NO_CONNECTION:
@@ -121,3 +136,12 @@ def state_holds(setting: Setting, packet: Packet) -> Answer:
         known = status is not Answer.UNKNOWN
         result |= Answer.of(not wanted.isdisjoint(status.split(","))) if known else Answer.UNKNOWN
     return ~result if setting.inverted else result
+
+
+def _nft(setting: Setting, family: Family) -> str:
+    if setting.option.key != "ctstatus":
+        return compared(setting, family)
+    bits = [name.lower().replace("_", "-") for name in setting.value]
+    if not bits:
+        raise no_form("--ctstatus NONE, which no packet meets")
+    return f"ct status & ({' | '.join(bits)}) == 0" if setting.inverted else f"ct status {','.join(bits)}"

@@ -21,8 +21,10 @@ class Dccp(TransportMatch):
     name = "dccp"
     protocols = frozenset({"dccp"})
     options = (
-        Option("--sport", PortRange(ordered=False), "sport", invert=True, aliases=("--source-port",)),
-        Option("--dport", PortRange(ordered=False), "dport", invert=True, aliases=("--destination-port",)),
+        Option("--sport", PortRange(ordered=False), "sport", invert=True, aliases=("--source-port",), nft="dccp sport"),
+        Option(
+            "--dport", PortRange(ordered=False), "dport", invert=True, aliases=("--destination-port",), nft="dccp dport"
+        ),
         Option("--dccp-types", TYPES, invert=True),
         Option("--dccp-option", Number(1, 255), invert=True),
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from iptexplain.errors import OptionError
 from iptexplain.rules.extension import Match, Option, Setting
+from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import EXPRESSION
 from iptexplain.rules.values import Family, Interval, Kind, Number
 
 CLASSES = {
@@ -58,6 +60,10 @@ class DscpMatch(Match):
         Option("--dscp-class", DscpClass(), invert=True, group="dscp"),
     )
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> list[str]:
+        sign = "!= " if self.settings[0].inverted else ""
+        return [f"{EXPRESSION[family]} dscp {sign}{self.value('dscp')}"]
 
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:

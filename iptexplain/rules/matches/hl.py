@@ -17,8 +17,8 @@ class Hl(Match):
     families = (6,)
     needs = ("hl",)
     options = (
-        Option("--hl-eq", Number(0, 255), "ttl", invert=True, aliases=("--hl",), group="hl"),
-        Option("--hl-lt", Below(0, 255), "ttl", group="hl"),
-        Option("--hl-gt", Above(0, 255), "ttl", group="hl"),
+        Option("--hl-eq", Number(0, 255), "ttl", invert=True, aliases=("--hl",), group="hl", nft="ip6 hoplimit"),
+        Option("--hl-lt", Below(0, 255), "ttl", group="hl", nft="ip6 hoplimit"),
+        Option("--hl-gt", Above(0, 255), "ttl", group="hl", nft="ip6 hoplimit"),
     )
     __slots__ = ()

@@ -8,6 +8,8 @@ from typing import ClassVar, NamedTuple
 from iptexplain.errors import OptionError
 from iptexplain.rules.answer import Answer, Packet
 from iptexplain.rules.extension import Match, Option, Setting
+from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import no_form
 from iptexplain.rules.values import Family, Kind, Number
 
 
@@ -89,6 +91,18 @@ class IcmpMatch(Match):
     """The type that stands for all of them."""
 
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> list[str]:
+        """A type with a code is compared as one, so that ``!`` refuses both together."""
+        wanted: IcmpType = self.settings[0].value
+        sign, called = "!= " if self.settings[0].inverted else "", "icmp" if family == 4 else "icmpv6"
+        if wanted == self.any_type:
+            if sign:
+                raise no_form("! --icmp-type any, which no packet meets")
+            return [""]
+        if wanted.code is None:
+            return [f"{called} type {sign}{wanted.type}"]
+        return [f"{called} type . {called} code {sign}{{ {wanted.type} . {wanted.code} }}"]
 
     @property
     def type_name(self) -> str | None:

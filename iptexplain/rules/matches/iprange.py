@@ -41,7 +41,7 @@ class Iprange(Match):
     name = "iprange"
     needs_any = True
     options = (
-        Option("--src-range", AddressRangeKind(), "src", invert=True),
-        Option("--dst-range", AddressRangeKind(), "dst", invert=True),
+        Option("--src-range", AddressRangeKind(), "src", invert=True, nft="{ip} saddr"),
+        Option("--dst-range", AddressRangeKind(), "dst", invert=True, nft="{ip} daddr"),
     )
     __slots__ = ()

@@ -13,5 +13,9 @@ class Length(Match):
     """
 
     name = "length"
-    options = (Option("--length", NumberRange(0, 65535, ordered=False), "length", invert=True, required=True),)
+    options = (
+        Option(
+            "--length", NumberRange(0, 65535, ordered=False), "length", invert=True, required=True, nft="meta length"
+        ),
+    )
     __slots__ = ()

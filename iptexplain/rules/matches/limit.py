@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from iptexplain.rules.answer import Answer
 from iptexplain.rules.extension import Match, Option, Setting
+from iptexplain.rules.model import Rule
 from iptexplain.rules.rates import Rate, RateKind
 from iptexplain.rules.values import Family, Number
 
@@ -22,6 +23,10 @@ class Limit(Match):
         Option("--limit-burst", Number(0, 10000), default=5, hide_default=True),
     )
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> list[str]:
+        unit = {"sec": "second", "min": "minute"}.get(self.value("limit").unit, self.value("limit").unit)
+        return [f"limit rate {self.value('limit').amount}/{unit} burst {self.value('limit_burst')} packets"]
 
     def within(self) -> Answer:
         return Answer.YES

@@ -31,7 +31,7 @@ class Mac(Match):
 
     name = "mac"
     chains = frozenset({"PREROUTING", "INPUT", "FORWARD"})
-    options = (Option("--mac-source", MacAddress(), "mac_src", invert=True, required=True),)
+    options = (Option("--mac-source", MacAddress(), "mac_src", invert=True, required=True, nft="ether saddr"),)
     __slots__ = ()
 
     def answer(self, packet: Packet) -> Answer:

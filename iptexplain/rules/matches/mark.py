@@ -14,5 +14,5 @@ class Mark(Match):
     """
 
     name = "mark"
-    options = (Option("--mark", MarkKind(), "mark", invert=True, required=True),)
+    options = (Option("--mark", MarkKind(), "mark", invert=True, required=True, nft="meta mark"),)
     __slots__ = ()

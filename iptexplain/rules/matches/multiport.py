@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from iptexplain.rules.answer import Answer, Packet
 from iptexplain.rules.extension import Match, Option, Setting
-from iptexplain.rules.values import PortList
+from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import compared
+from iptexplain.rules.values import Family, PortList
 
 
 class Multiport(Match):
@@ -24,6 +26,17 @@ class Multiport(Match):
         Option("--ports", PortList(), invert=True, group="ports"),
     )
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> list[str]:
+        """``--ports`` are two alternatives, of which the second asks that the first fails."""
+        setting = self.settings[0]
+        asked, refused = setting._replace(inverted=False), setting._replace(inverted=True)
+        ends = [f"{rule.parameters.protocol} {end}" for end in ("sport", "dport")]
+        if setting.option.key != "ports":
+            return [compared(setting, family, ends[setting.option.key == "dports"])]
+        neither = " ".join(compared(refused, family, end) for end in ends)
+        one, other = (compared(asked, family, end) for end in ends)
+        return [neither] if setting.inverted else [one, f"{compared(refused, family, ends[0])} {other}"]
 
     def holds(self, setting: Setting, packet: Packet) -> Answer:
         option, _, inverted = setting

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from iptexplain.errors import OptionError
 from iptexplain.rules.answer import Answer, Packet
 from iptexplain.rules.extension import Match, Option, Setting
+from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import compared, no_form
 from iptexplain.rules.values import Family, NumberRange, Range
 
 
@@ -49,6 +51,13 @@ class Owner(Match):
         Option("--suppl-groups"),
     )
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> list[str]:
+        """A packet without a socket meets what is inverted, and nft would say no."""
+        for setting in self.settings:
+            if setting.inverted or setting.option.field is None:
+                raise no_form(setting.save())
+        return [" ".join(compared(s, family, f"meta sk{s.option.field}") for s in self.settings)]
 
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from iptexplain.rules.extension import Match, Option
-from iptexplain.rules.values import Choice
+from iptexplain.rules.model import Rule
+from iptexplain.rules.values import Choice, Family
 
 TYPES = Choice(
     "unicast", "broadcast", "multicast", "otherhost", any_case=True,
@@ -19,5 +20,8 @@ class Pkttype(Match):
     """
 
     name = "pkttype"
-    options = (Option("--pkt-type", TYPES, "pkttype", invert=True, required=True),)
+    options = (Option("--pkt-type", TYPES, "pkttype", invert=True, required=True, nft="meta pkttype"),)
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> list[str]:
+        return [found.replace("otherhost", "other") for found in super().nft(rule, family)]

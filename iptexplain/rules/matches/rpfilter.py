@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from iptexplain.rules.answer import Answer, Packet
 from iptexplain.rules.extension import Match, Option
+from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import no_form
+from iptexplain.rules.values import Family
 
 
 class Rpfilter(Match):
@@ -26,6 +29,12 @@ class Rpfilter(Match):
         Option("--invert"),
     )
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> list[str]:
+        if self.get("accept_local"):
+            raise no_form("--accept-local")
+        mark, by = " . mark" * bool(self.get("validmark")), " . iif" * (not self.get("loose"))
+        return [f"fib saddr{mark}{by} oif {'missing' if self.get('invert') else 'exists'}"]
 
     def answer(self, packet: Packet) -> Answer:
         """The field ``way_back:OPTIONS`` says whether the test passes with the options loose and accept-local."""

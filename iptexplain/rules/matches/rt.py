@@ -37,7 +37,7 @@ class Rt(RangeMatch):
     name = "rt"
     families = (6,)
     options = (
-        Option("--rt-type", Number(), invert=True),
+        Option("--rt-type", Number(), invert=True, nft="rt type"),
         Option("--rt-segsleft", SPIS, invert=True),
         Option("--rt-len", Number(), invert=True),
         Option("--rt-0-res"),

@@ -88,8 +88,8 @@ class Sctp(TransportMatch):
     name = "sctp"
     protocols = frozenset({"sctp"})
     options = (
-        Option("--sport", PortRange(), "sport", invert=True, aliases=("--source-port",)),
-        Option("--dport", PortRange(), "dport", invert=True, aliases=("--destination-port",)),
+        Option("--sport", PortRange(), "sport", invert=True, aliases=("--source-port",), nft="sctp sport"),
+        Option("--dport", PortRange(), "dport", invert=True, aliases=("--destination-port",), nft="sctp dport"),
         Option("--chunk-types", ChunkTypes(), "chunks", invert=True),
     )
     __slots__ = ()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from iptexplain.rules.answer import Answer, Packet
 from iptexplain.rules.extension import Match, Option, Setting
 from iptexplain.rules.matches.conntrack import STATES, state_holds
-from iptexplain.rules.values import ShortFlags
+from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import states
+from iptexplain.rules.values import Family, ShortFlags
 
 
 class State(Match):
@@ -18,6 +20,9 @@ class State(Match):
     name = "state"
     options = (Option("--state", ShortFlags(*STATES), "ctstate", invert=True, required=True),)
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> list[str]:
+        return states(self.settings[0])
 
     def holds(self, setting: Setting, packet: Packet) -> Answer:
         return state_holds(setting, packet)

@@ -7,6 +7,8 @@ from typing import Any
 from iptexplain.errors import OptionError
 from iptexplain.rules.answer import Backend
 from iptexplain.rules.extension import Match, Option, Setting
+from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import compared, conditions, masked
 from iptexplain.rules.values import Family, Flags, Kind, Number, PortRange
 
 FLAGS = Flags("FIN", "SYN", "RST", "PSH", "ACK", "URG", every="ALL", none="NONE")
@@ -49,13 +51,16 @@ class Tcp(Match):
     reads_header = True
     protocols = frozenset({"tcp"})
     options = (
-        Option("--sport", PortRange(), "sport", invert=True, aliases=("--source-port",)),
-        Option("--dport", PortRange(), "dport", invert=True, aliases=("--destination-port",)),
+        Option("--sport", PortRange(), "sport", invert=True, aliases=("--source-port",), nft="tcp sport"),
+        Option("--dport", PortRange(), "dport", invert=True, aliases=("--destination-port",), nft="tcp dport"),
         Option("--tcp-option", TcpOption(1, 255), "tcp_options", invert=True),
         Option("--tcp-flags", FlagsUnderMask(), "flags", invert=True),
         Option("--syn", invert=True),
     )
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> list[str]:
+        return conditions(self, family, _nft)
 
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:
@@ -76,3 +81,13 @@ def drop_all_ports(given: dict[str, Setting]) -> None:
     for key in ("sport", "dport"):
         if key in given and given[key].value == ALL_PORTS and not given[key].inverted:
             del given[key]
+
+
+def _nft(setting: Setting, family: Family) -> str:
+    option, value, inverted = setting
+    if option.key == "tcp_option":
+        return f"tcp option {value} {'missing' if inverted else 'exists'}"
+    if option.key == "tcp_flags":
+        mask, comp = (" | ".join(f.lower() for f in flags) or "0x0" for flags in value)
+        return masked("tcp flags", comp, f"({mask})", inverted)
+    return compared(setting, family)

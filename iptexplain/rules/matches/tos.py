@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from iptexplain.errors import OptionError
 from iptexplain.rules.extension import Match, Option
+from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import masked
 from iptexplain.rules.values import Family, Kind, Masked, Number
 
 SYMBOLS = {
@@ -52,6 +54,12 @@ class Tos(Match):
     name = "tos"
     options = (Option("--tos", TosKind(), "tos", invert=True, required=True),)
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> list[str]:
+        """nft has a name for the upper six bits alone; the byte is found by its place in the header."""
+        place, shift = {4: ("@nh,8,8", 0), 6: ("@nh,0,16", 4)}[family]
+        value, mask = (hex(number << shift) for number in self.value("tos"))
+        return [masked(place, value, mask, self.settings[0].inverted)]
 
     @property
     def symbol(self) -> str | None:

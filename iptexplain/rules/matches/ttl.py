@@ -18,8 +18,8 @@ class Ttl(Match):
     families = (4,)
     needs = ("ttl",)
     options = (
-        Option("--ttl-eq", Number(0, 255), "ttl", invert=True, aliases=("--ttl",), group="ttl"),
-        Option("--ttl-lt", Below(0, 255), "ttl", group="ttl"),
-        Option("--ttl-gt", Above(0, 255), "ttl", group="ttl"),
+        Option("--ttl-eq", Number(0, 255), "ttl", invert=True, aliases=("--ttl",), group="ttl", nft="ip ttl"),
+        Option("--ttl-lt", Below(0, 255), "ttl", group="ttl", nft="ip ttl"),
+        Option("--ttl-gt", Above(0, 255), "ttl", group="ttl", nft="ip ttl"),
     )
     __slots__ = ()

@@ -19,8 +19,10 @@ class Udp(Match):
     reads_header = True
     protocols = frozenset({"udp"})
     options = (
-        Option("--sport", PortRange(ordered=False), "sport", invert=True, aliases=("--source-port",)),
-        Option("--dport", PortRange(ordered=False), "dport", invert=True, aliases=("--destination-port",)),
+        Option("--sport", PortRange(ordered=False), "sport", invert=True, aliases=("--source-port",), nft="udp sport"),
+        Option(
+            "--dport", PortRange(ordered=False), "dport", invert=True, aliases=("--destination-port",), nft="udp dport"
+        ),
     )
     __slots__ = ()
 

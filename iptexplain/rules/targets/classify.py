@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from iptexplain.errors import OptionError
 from iptexplain.rules.extension import Option, Target
+from iptexplain.rules.model import Rule
 from iptexplain.rules.values import Family, Kind
 
 
@@ -45,3 +46,6 @@ class Classify(Target):
     chains = frozenset({"FORWARD", "OUTPUT", "POSTROUTING"})
     options = (Option("--set-class", ClassKind(), required=True),)
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> str:
+        return f"meta priority set {self.value('set_class')}"

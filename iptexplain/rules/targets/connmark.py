@@ -8,6 +8,8 @@ from typing import Any
 from iptexplain.errors import OptionError
 from iptexplain.rules.answer import Answer, Packet
 from iptexplain.rules.extension import Option, Setting, Target
+from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import no_form
 from iptexplain.rules.targets.mark import BitChange, BitChangeKind, MarkTarget, fold
 from iptexplain.rules.values import Family, Number
 
@@ -38,6 +40,21 @@ class Connmark(Target):
         Option("--mask", Number()),
     )
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> str:
+        """nft copies one mark to the other as a whole: what the receiving side keeps it cannot say."""
+        if any(s.option.key.endswith("shift_mark") for s in self.settings):
+            raise no_form("-j CONNMARK with a shift")
+        change: BitChange | None = self.value("set_xmark")
+        if change is not None:
+            return change.nft("ct mark")
+        to, source, keeps, taken = (
+            ("meta", "ct", "nfmask", "ctmask") if self.get("restore_mark") else ("ct", "meta", "ctmask", "nfmask")
+        )
+        if self.value(keeps) != FULL:
+            raise no_form(f"--{keeps} {hex(self.value(keeps))}")
+        mask = f" & {hex(self.value(taken))}" if self.value(taken) != FULL else ""
+        return f"{to} mark set {source} mark{mask}"
 
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:

@@ -64,6 +64,11 @@ class Ct(Target):
     )
     __slots__ = ()
 
+    def nft(self, rule: Rule, family: Family) -> str:
+        if [s.option.key for s in self.settings] == ["notrack"]:
+            return "notrack"
+        return super().nft(rule, family)
+
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:
         """There is one zone: the last number given, for the one direction that was named; number 0 is no zone."""

@@ -19,6 +19,7 @@ class Dnat(NatTarget):
 
     name = "DNAT"
     manip = "dst"
+    called_by_nft = "dnat"
     chains = frozenset({"PREROUTING", "OUTPUT"})
     options = (
         Option("--to-destination", NatRangeKind(shifted=True), required=True),

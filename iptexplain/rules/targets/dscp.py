@@ -8,6 +8,8 @@ from typing import Any
 from iptexplain.rules.answer import Packet
 from iptexplain.rules.extension import Option, Setting, Target
 from iptexplain.rules.matches.dscp import Dscp, DscpClass, class_of
+from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import EXPRESSION
 from iptexplain.rules.targets.mark import BitChange
 from iptexplain.rules.values import Family
 
@@ -27,6 +29,9 @@ class DscpTarget(Target):
         Option("--set-dscp-class", DscpClass(), group="dscp"),
     )
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> str:
+        return f"{EXPRESSION[family]} dscp set {self.value('set_dscp')}"
 
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:

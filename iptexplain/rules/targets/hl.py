@@ -7,8 +7,10 @@ from typing import Any
 
 from iptexplain.rules.answer import Packet
 from iptexplain.rules.extension import Option, Target
+from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import no_form
 from iptexplain.rules.targets.ttl import new_ttl
-from iptexplain.rules.values import Number
+from iptexplain.rules.values import Family, Number
 
 
 class HlTarget(Target):
@@ -28,6 +30,11 @@ class HlTarget(Target):
         Option("--hl-inc", Number(1, 255), group="hl"),
     )
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> str:
+        if self.get("hl_set") is None:
+            raise no_form(self.settings[0].option.name)
+        return f"ip6 hoplimit set {self.value('hl_set')}"
 
     def changes(self, packet: Packet) -> Mapping[str, Any]:
         return {"ttl": new_ttl(self, packet.field("ttl"))}

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from iptexplain.errors import OptionError
 from iptexplain.rules.extension import Option, Target
+from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import quoted
 from iptexplain.rules.values import Family, Kind, Text
 
 LEVELS = ("emerg", "alert", "crit", "error", "warning", "notice", "info", "debug")
 """The names of syslog's levels 0 to 7."""
+
+LEVELS_IN_NFT = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
+FLAGS_IN_NFT = {
+    "log_tcp_sequence": "tcp sequence", "log_tcp_options": "tcp options", "log_ip_options": "ip options",
+    "log_uid": "skuid", "log_macdecode": "ether",
+}  # fmt: skip
 
 
 class Cut(Text):
@@ -55,6 +63,14 @@ class Log(Target):
         Option("--log-macdecode"),
     )
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> str:
+        flags = [form for key, form in FLAGS_IN_NFT.items() if self.get(key)]
+        tcp = [f[len("tcp ") :] for f in flags if f.startswith("tcp ")]
+        named = [*([f"tcp {','.join(tcp)}"] if tcp else []), *(f for f in flags if not f.startswith("tcp "))]
+        prefix = f" prefix {quoted(self.value('log_prefix'))}" if self.get("log_prefix") else ""
+        level = LEVELS_IN_NFT[self.value("log_level")]
+        return f"log{prefix} level {level}" + "".join(f" flags {each}" for each in named)
 
     @property
     def level_name(self) -> str:

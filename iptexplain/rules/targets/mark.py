@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from iptexplain.errors import OptionError
 from iptexplain.rules.answer import Answer, Packet
 from iptexplain.rules.extension import Extension, Option, Setting, Target
+from iptexplain.rules.model import Rule
 from iptexplain.rules.values import Family, Kind, Mark, Number
 
 
@@ -21,6 +22,13 @@ class BitChange(NamedTuple):
     def beyond(self) -> int:
         """The bits that are flipped without being cleared before."""
         return self.value & ~self.mask
+
+    def nft(self, field: str) -> str:
+        """The statement that changes a 32-bit ``field`` of nft's."""
+        keep = ~self.mask & 0xFFFFFFFF
+        changed = f"{field} & {hex(keep)}" if self.mask else field
+        flipped = f" ^ {hex(self.value)}" if self.value else ""
+        return f"{field} set {changed}{flipped}" if keep else f"{field} set {hex(self.value)}"
 
     def of(self, old: Any, full: int = 0xFFFFFFFF) -> Any:
         """The number that ``old`` becomes; unknown when it keeps bits of an unknown one."""
@@ -82,6 +90,10 @@ class MarkTarget(Target):
         Option("--xor-mark", Number(), group="mark"),
     )
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> str:
+        change: BitChange = self.value("set_xmark")
+        return change.nft("meta mark")
 
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:

@@ -17,6 +17,7 @@ class Masquerade(NatTarget):
 
     name = "MASQUERADE"
     manip = "src"
+    called_by_nft = "masquerade"
     chains = frozenset({"POSTROUTING"})
     options = (
         Option("--to-ports", NatPorts()),

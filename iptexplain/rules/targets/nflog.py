@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from iptexplain.rules.answer import Backend
 from iptexplain.rules.extension import Option, Target
+from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import quoted
 from iptexplain.rules.targets.log import Cut, cut
-from iptexplain.rules.values import Number
+from iptexplain.rules.values import Family, Number
 
 LEGACY_PREFIX = 63
 """How many bytes of the prefix iptables-legacy keeps; nf_tables keeps 127."""
@@ -30,6 +32,14 @@ class Nflog(Target):
         Option("--nflog-threshold", Number(0, 65535), default=0, hide_default=True),
     )
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> str:
+        names = {"nflog_size": "snaplen", "nflog_threshold": "queue-threshold"}
+        prefix = f" prefix {quoted(self.value('nflog_prefix'))}" if self.get("nflog_prefix") else ""
+        numbers = "".join(
+            f" {names[s.option.key]} {s.value}" for s in self.settings if s.option.key in names and s.value
+        )
+        return f"log{prefix} group {self.value('nflog_group')}{numbers}"
 
     def save_options(self, backend: Backend) -> str:
         return " ".join(self._saved(backend))

@@ -7,7 +7,9 @@ from typing import Any
 
 from iptexplain.rules.answer import Packet
 from iptexplain.rules.extension import Target
+from iptexplain.rules.model import Rule
 from iptexplain.rules.targets.ct import untracked
+from iptexplain.rules.values import Family
 
 
 class Notrack(Target):
@@ -19,6 +21,9 @@ class Notrack(Target):
     name = "NOTRACK"
     tables = frozenset({"raw"})
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> str:
+        return "notrack"
 
     def changes(self, packet: Packet) -> Mapping[str, Any]:
         return untracked(packet)

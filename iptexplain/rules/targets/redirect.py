@@ -18,6 +18,7 @@ class Redirect(NatTarget):
 
     name = "REDIRECT"
     manip = "dst"
+    called_by_nft = "redirect"
     chains = frozenset({"PREROUTING", "OUTPUT"})
     options = (
         Option("--to-ports", NatPorts()),

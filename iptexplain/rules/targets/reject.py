@@ -33,6 +33,8 @@ TYPES: dict[Family, dict[str, tuple[str, str]]] = {
 
 DEFAULT: dict[Family, str] = {4: "icmp-port-unreachable", 6: "icmp6-port-unreachable"}
 
+NFT_NAMES = {"proto-unreachable": "prot-unreachable", "adm-prohibited": "admin-prohibited"}
+"""Kinds that nft calls otherwise."""
 
 ICMP_ERRORS = {"icmp": (*range(1, 8), *range(9, 13), *range(19, 256)), "ipv6-icmp": (*range(128), 137)}
 """The types to which no ICMP error is ever sent back (icmp_pointers in net/ipv4/icmp.c; is_ineligible in net/ipv6/icmp.c)."""
@@ -66,6 +68,14 @@ class Reject(Target):
     tables = frozenset({"filter"})
     options = (Option("--reject-with", RejectType()),)
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> str:
+        name = self.value("reject_with")
+        if name == "tcp-reset":
+            return "reject with tcp reset"
+        protocol, _, kind = name.partition("-")
+        kind = NFT_NAMES.get(kind, kind)
+        return f"reject with {'icmp' if protocol == 'icmp' else 'icmpv6'} {kind}"
 
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:

@@ -19,6 +19,7 @@ class Snat(NatTarget):
 
     name = "SNAT"
     manip = "src"
+    called_by_nft = "snat"
     chains = frozenset({"POSTROUTING", "INPUT"})
     options = (
         Option("--to-source", NatRangeKind(), required=True),

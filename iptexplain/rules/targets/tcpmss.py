@@ -34,6 +34,10 @@ class TcpmssTarget(Target):
     )
     __slots__ = ()
 
+    def nft(self, rule: Rule, family: Family) -> str:
+        """Where a SYN names no size, nft adds none."""
+        return f"tcp option maxseg size set {'rt mtu' if self.get('clamp_mss_to_pmtu') else self.value('set_mss')}"
+
     @classmethod
     def complete(cls, given: dict[str, Setting], family: Family) -> None:
         limit = {4: 65515, 6: 65495}[family]

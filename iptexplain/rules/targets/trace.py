@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from iptexplain.rules.extension import Target
+from iptexplain.rules.model import Rule
+from iptexplain.rules.values import Family
 
 
 class Trace(Target):
@@ -15,3 +17,6 @@ class Trace(Target):
 
     name = "TRACE"
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> str:
+        return "meta nftrace set 1"

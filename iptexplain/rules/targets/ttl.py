@@ -7,7 +7,9 @@ from typing import Any
 
 from iptexplain.rules.answer import Answer, Packet
 from iptexplain.rules.extension import Extension, Option, Target
-from iptexplain.rules.values import Number
+from iptexplain.rules.model import Rule
+from iptexplain.rules.nft import no_form
+from iptexplain.rules.values import Family, Number
 
 
 class TtlTarget(Target):
@@ -27,6 +29,11 @@ class TtlTarget(Target):
         Option("--ttl-inc", Number(1, 255), group="ttl"),
     )
     __slots__ = ()
+
+    def nft(self, rule: Rule, family: Family) -> str:
+        if self.get("ttl_set") is None:
+            raise no_form(self.settings[0].option.name)
+        return f"ip ttl set {self.value('ttl_set')}"
 
     def changes(self, packet: Packet) -> Mapping[str, Any]:
         return {"ttl": new_ttl(self, packet.field("ttl"))}
