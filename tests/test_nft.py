@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,27 @@ def test_what_nft_cannot_say(rule: str, why: str) -> None:
     result = run(input=dump(rule))
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"nft has no form of {why}" in result.stderr
+
+
+def test_generated_rules_stand_below_their_reasons() -> None:
+    source = str(FIXTURES / "docker/20.10/two-networks/snapshot.json")
+    words = ["generate", "replace", source, "--no-prove", "--format"]
+    nft, restore = (CliRunner().invoke(program, [*words, syntax]) for syntax in ("nft", "restore"))
+    assert (nft.exit_code, restore.exit_code) == (0, 0)
+    lines = restore.stdout.splitlines()
+    reasons = [above for above, rule in pairwise(lines) if rule.startswith("-A ")]
+    assert len(reasons) > 20
+    assert set(reasons) <= set(nft.stdout.replace("\t", "").splitlines())
+
+
+def test_generated_rules_that_nft_cannot_say_are_refused(tmp_path: Path) -> None:
+    source = (FIXTURES / "docker/20.10/docker-user-rules/rules.v4").read_text()
+    kept = source.replace("-A DOCKER-USER -j RETURN", "-A DOCKER-USER -m recent --rcheck --name x -j DROP")
+    (tmp_path / "rules.v4").write_text(kept)
+    words = ["generate", "replace", str(tmp_path / "rules.v4"), "--no-prove", "--format", "nft"]
+    result = CliRunner().invoke(program, words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "nft has no form of -m recent --rcheck" in result.stderr and "--name x" in result.stderr
 
 
 def test_with_other_options() -> None:

@@ -8,6 +8,7 @@ from iptexplain.explain.words import environment
 from iptexplain.generate.plan import FamilyPlan, Plan, Planned
 from iptexplain.rules.extension import Setting
 from iptexplain.rules.matches.comment import LIMIT, Comment
+from iptexplain.rules.model import Rule
 from iptexplain.rules.save import save_rule
 
 FORMAT = "restore"
@@ -64,10 +65,15 @@ def header(plan: Plan) -> str:
 
 def rule_text(planned: Planned, family: FamilyPlan, comments: bool) -> str:
     """One rule, in iptables-save's spelling."""
+    return save_rule(commented(planned, comments), family.ruleset.backend)
+
+
+def commented(planned: Planned, comments: bool) -> Rule:
+    """A rule, with its reason as a comment where that is asked for."""
     rule = planned.rule
     if comments and planned.own and not any(isinstance(m, Comment) for m in rule.matches):
         rule = rule._replace(matches=(*rule.matches, _comment(planned.reason.text)))
-    return save_rule(rule, family.ruleset.backend)
+    return rule
 
 
 def _comment(text: str) -> Comment:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import product
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain as chain_of
+from itertools import count, product
 from typing import NamedTuple
 
-from iptexplain.errors import DumpError, Location, OptionError, ParseError
+from iptexplain.errors import DumpError, Location, OptionError, ParseError, UsageError
 from iptexplain.explain.words import environment, said
+from iptexplain.generate.plan import Plan, PlannedChain
+from iptexplain.outputs.iptables_restore import Output, commented, header
 from iptexplain.rules.answer import Backend
-from iptexplain.rules.model import BASE_CHAINS, Chain, Dump, Jump, Rule, Ruleset, Table
+from iptexplain.rules.model import BASE_CHAINS, Dump, Jump, Rule
 from iptexplain.rules.nft import EXPRESSION, no_form
 from iptexplain.rules.save import save_rule
 from iptexplain.rules.values import Family
+
+FORMAT = "nft"
+"""What ``--format`` calls it."""
 
 PRIORITY = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
 """When the kernel asks each table of iptables at a hook (include/uapi/linux/netfilter_ipv4.h, netfilter_ipv6.h)."""
@@ -51,71 +57,100 @@ class NftTable(NamedTuple):
     chains: list[NftChain]
 
 
+class Told(NamedTuple):
+    """A chain to be written: each of its rules with the reason that stands above it (None: none)."""
+
+    name: str
+    policy: str | None
+    rules: Sequence[tuple[Rule, str | None]]
+
+
+Refused = Callable[[Rule, str, str], None]
+"""Takes a rule that nft has no form of, its table, and what it has no form of."""
+
+
 def nft(dumps: Iterable[Dump]) -> str:
     """All rules of the dumps as a file for ``nft -f``; it makes tables of its own and replaces them when it is loaded again.
 
     Raises DumpError with every rule that nft has no form of.
     """
     errors: list[ParseError] = []
-    dumps = list(dumps)
-    several = len({(r.family, r.backend) for d in dumps for r in d.rulesets}) > len(
-        {r.family for d in dumps for r in d.rulesets}
-    )
-    tables = [
-        made
-        for dump in dumps
-        for ruleset in dump.rulesets
-        for table in _in_order(ruleset)
-        if (made := _Writer(dump, ruleset, table, several, errors).table()).chains
-    ]
+    found = [(dump, ruleset) for dump in dumps for ruleset in dump.rulesets]
+    several = len({(r.family, r.backend) for _, r in found}) > len({r.family for _, r in found})
+    tables: list[NftTable] = []
+    for dump, ruleset in found:
+
+        def refused(rule: Rule, table: str, message: str, dump: Dump = dump) -> None:
+            place = Location(dump.file, rule.line)
+            errors.append(ParseError(f"{table} {rule.chain}: {message}", place, dump.line(rule.line)))
+
+        legacy = "legacy-" if several and ruleset.backend is Backend.LEGACY else ""
+        for table in (ruleset.tables[name] for name in BASE_CHAINS if name in ruleset.tables):
+            chains = [Told(c.name, c.policy, [(rule, None) for rule in c.rules]) for c in table.chains.values()]
+            tables.append(_table(ruleset.family, table.name, legacy, chains, refused))
     if errors:
         raise DumpError(errors)
-    files = [said(d.file) for d in dumps]
-    return environment().get_template("outputs/nft.j2").render(tables=tables, files=files)
+    about = environment().get_template("outputs/nft_header.j2").render(files=[said(d.file) for d, _ in found])
+    return _file(about, tables)
 
 
-def _in_order(ruleset: Ruleset) -> Iterator[Table]:
-    return (ruleset.tables[name] for name in BASE_CHAINS if name in ruleset.tables)
+def render(plan: Plan, comments: bool) -> list[Output]:
+    """One file for both families, each rule with its reason; raises UsageError where a rule has no form in nft."""
+
+    def refused(rule: Rule, table: str, message: str) -> None:
+        raise UsageError(
+            f"{message}, and so this rule of table {table} cannot be written for nft: {said(save_rule(rule))}"
+        )
+
+    def told(chain: PlannedChain) -> Told:
+        rules = [(commented(r, comments), r.reason.text) for r in chain.rules]
+        return Told(chain.name, chain.policy, rules)
+
+    tables = [
+        _table(family.family, table.name, "", [told(chain) for chain in table.chains], refused)
+        for family in plan.families
+        for table in family.tables
+    ]
+    return [Output("", _file(header(plan), tables))]
 
 
-class _Writer:
-    """Writes one table. ``several``: another backend has one of the same name."""
+def _file(about: str, tables: Iterable[NftTable]) -> str:
+    return environment().get_template("outputs/nft.j2").render(header=about, tables=[t for t in tables if t.chains])
 
-    def __init__(self, dump: Dump, ruleset: Ruleset, of: Table, several: bool, errors: list[ParseError]) -> None:
-        self.dump, self.family, self.of, self.errors = dump, ruleset.family, of, errors
-        legacy = "legacy-" if several and ruleset.backend is Backend.LEGACY else ""
-        self.name = f"iptexplain-{legacy}{of.name}"
-        self.names = _names(of)
 
-    def table(self) -> NftTable:
-        told = (c for c in self.of.chains.values() if c.policy is None or c.rules or c.policy != "ACCEPT")
-        users_first = sorted(told, key=lambda c: c.policy is not None)
-        return NftTable(EXPRESSION[self.family], self.name, [self._chain(c) for c in users_first])
+def _table(family: Family, table: str, prefix: str, chains: list[Told], refused: Refused) -> NftTable:
+    """One table; user chains come first, and base chains that say nothing are left out."""
+    names = _names([c.name for c in chains])
+    telling = sorted((c for c in chains if c.policy != "ACCEPT" or c.rules), key=lambda c: c.policy is not None)
+    made = [
+        NftChain(
+            names[chain.name],
+            said(chain.name) if names[chain.name] != chain.name else None,
+            _base(table, chain.name) if chain.policy else None,
+            (chain.policy or "").lower(),
+            [rule for one, reason in chain.rules if (rule := _rule(one, reason, family, table, names, refused))],
+        )
+        for chain in telling
+    ]
+    return NftTable(EXPRESSION[family], f"iptexplain-{prefix}{table}", made)
 
-    def _chain(self, chain: Chain) -> NftChain:
-        name = self.names[chain.name]
-        called = said(chain.name) if name != chain.name else None
-        rules = [made for rule in chain.rules if (made := self._rule(rule))]
-        return NftChain(name, called, self._base(chain), (chain.policy or "").lower(), rules)
 
-    def _base(self, chain: Chain) -> str | None:
-        """mangle OUTPUT routes a packet anew when its mark or TOS changes there, which takes a type of its own."""
-        if chain.policy is None:
-            return None
-        table = self.of.name
-        kind = "nat" if table == "nat" else "route" if (table, chain.name) == ("mangle", "OUTPUT") else "filter"
-        priority = NAT_PRIORITY[chain.name] if table == "nat" else PRIORITY[table]
-        return f"type {kind} hook {chain.name.lower()} priority {priority}"
+def _base(table: str, chain: str) -> str:
+    """mangle OUTPUT routes a packet anew when its mark or TOS changes there, which takes a type of its own."""
+    kind = "nat" if table == "nat" else "route" if (table, chain) == ("mangle", "OUTPUT") else "filter"
+    priority = NAT_PRIORITY[chain] if table == "nat" else PRIORITY[table]
+    return f"type {kind} hook {chain.lower()} priority {priority}"
 
-    def _rule(self, rule: Rule) -> NftRule | None:
-        try:
-            return written(rule, self.family, self.names)
-        except OptionError as e:
-            text = self.dump.line(rule.line) or save_rule(rule)
-            self.errors.append(
-                ParseError(f"{self.of.name} {rule.chain}: {e.message}", Location(self.dump.file, rule.line), text)
-            )
-            return None
+
+def _rule(
+    rule: Rule, reason: str | None, family: Family, table: str, names: Mapping[str, str], refused: Refused
+) -> NftRule | None:
+    try:
+        made = written(rule, family, names)
+    except OptionError as e:
+        refused(rule, table, e.message)
+        return None
+    return made._replace(remark=reason or made.remark)
 
 
 def written(rule: Rule, family: Family, names: Mapping[str, str]) -> NftRule:
@@ -138,15 +173,13 @@ def _target(rule: Rule, family: Family, names: Mapping[str, str]) -> str:
     return target.nft(rule, family) if target else "counter"
 
 
-def _names(table: Table) -> dict[str, str]:
+def _names(chains: Iterable[str]) -> dict[str, str]:
     """The chains' names in nft: their own where it takes them. A name in small letters could be one of nft's words, so it
     gets a ``_`` before it; what no name may hold becomes ``_`` and a number makes it unlike others."""
     names: dict[str, str] = {}
-    for chain in table.chains:
+    for chain in chains:
         own = chain if _NAME.fullmatch(chain) else re.sub(r"[^A-Za-z0-9_-]", "_", f"_{chain}")
         own = own if _SAFE.search(own) else f"_{own}"
         taken = set(names.values())
-        names[chain] = next(
-            n for n in (own, *(f"{own}_{i}" for i in range(2, len(table.chains) + 2))) if n not in taken
-        )
+        names[chain] = next(n for n in chain_of((own,), (f"{own}_{i}" for i in count(2))) if n not in taken)
     return names

@@ -31,7 +31,7 @@ from iptexplain.rules.values import Family
 @click.argument("source", metavar="SOURCE")
 @click.option(
     "--format", "syntax", type=click.Choice(sorted(formats())), default="restore", show_default=True,
-    help="The syntax: restore is a file for iptables-restore.",
+    help="The syntax: restore is a file for iptables-restore, nft one for nft -f.",
 )  # fmt: skip
 @click.option(
     "--style", type=click.Choice(list(STYLES)), default="docker", show_default=True,
