@@ -117,8 +117,10 @@ class Roads:
         near: dict[str, list[Diagram]] = {}
         for endpoint in self.topology.endpoints:
             if endpoint.interface == bridge.name:
+                itself = self.kinds.value("physin", endpoint.port) if endpoint.port else NO
                 for address in endpoint.addresses:
                     there = self.space.among(self.level["dst"], [(address.number, address.number)])
+                    there = self.space.minus(there, itself)
                     near.setdefault(bridge.way_out({"dst": address}), []).append(there)
         return {port: self.space.union(parts) for port, parts in sorted(near.items())}
 

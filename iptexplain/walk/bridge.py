@@ -27,7 +27,9 @@ class Bridging:
         """Whether the packet's frame is meant for another machine on the bridge, not for the host."""
         sent_to = fields.get("mac_dst")
         owner = self.topology.endpoint_at(fields["dst"])
-        near = owner is not None and owner.interface == self.name
+        # A machine has no frame for itself: what it sends to its own address it has sent to the host.
+        is_sender = owner is not None and bool(owner.port) and owner.port == fields.get("physin")
+        near = owner is not None and owner.interface == self.name and not is_sender
         return self.is_bridge and sent_to != "host" and (near or sent_to is not None)
 
     def keeps(self, address: Address) -> bool:

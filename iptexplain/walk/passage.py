@@ -85,8 +85,8 @@ class Passage:
         # The frame's kind: NAT does not change it.
         f.setdefault("pkttype", "unicast" if f.get("mac_dst") == "host" else self.seen.field("pkttype"))
         bridge = Bridging(topology, came_in)
-        f["physin"] = (f["physin"] or SOME_PORT) if bridge.filtered else ""
         self.switched = bridge.switches(f)
+        f["physin"] = (f["physin"] or SOME_PORT) if bridge.filtered else ""
         if self.switched and not bridge.filtered:
             self._end("forwarded", None, came_in)
         lost = lost_on_arrival(topology, f["src"], f["dst"], came_in)
