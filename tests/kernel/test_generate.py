@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from iptexplain.commands import program
 from tests.docker_engines import Engine
@@ -215,7 +215,48 @@ def ends(rules: Path, mine: list[dict[str, Any]], backend: Backend) -> list[tupl
     """What became of each packet: where it left, and with which addresses."""
     # Without docker-proxy Docker lets packets back out of the bridge's port that they came in by.
     interfaces = [i | {"hairpin": True} if i["kind"] == "bridge" else i for i in HOST["interfaces"]]
-    case = {"name": rules.name, "host": with_macs({**HOST, "interfaces": interfaces}), "dump": rules.read_text(), "packets": mine}
+    case = {
+        "name": rules.name,
+        "host": with_macs({**HOST, "interfaces": interfaces}),
+        "dump": rules.read_text(),
+        "packets": mine,
+    }
     results, _ = run_case(case, backend)
     outcomes = [result.get("outcome") or {"kind": "not sent"} for result in results]
     return [tuple(str(o.get(key)) for key in ("kind", "iface", "to", "tuple", "with")) for o in outcomes]
+
+
+# -- --load-test
+
+
+def load_test(source: Path, *options: str) -> Result:
+    return CliRunner().invoke(program, ["generate", "replace", str(source), "--no-prove", "--load-test", *options])
+
+
+def test_load_test_says_that_the_kernel_takes_them() -> None:
+    result = load_test(FIXTURES / "docker/20.10/ipv6/snapshot.json")
+    assert result.exit_code == 0
+    said = [line for line in result.stderr.splitlines() if line.endswith(": this kernel loads the rules.")]
+    assert [line.partition(":")[0] for line in said] == [
+        f"IPv{f}, {b}" for f in (4, 6) for b in ("nf_tables", "legacy")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "backends"),
+    [
+        ("-m set --match-set nosuch src -j DROP", ["nf_tables", "legacy"]),
+        (
+            "-p tcp -j TCPMSS --clamp-mss-to-pmtu",
+            ["legacy"],
+        ),  # only for SYN: iptables-legacy names no more than COMMIT's line
+    ],
+)
+def test_load_test_names_the_rule_that_is_refused(rule: str, backends: list[str], tmp_path: Path) -> None:
+    source = tmp_path / "dump"
+    source.write_text(DOCKERS.read_text().replace("-A DOCKER-USER -j RETURN", f"-A DOCKER-USER {rule}"))
+    result = load_test(source)
+    assert result.exit_code == 1
+    for backend in backends:
+        said = result.stderr.partition(f"IPv4, {backend}: the rules are refused.")[2]
+        assert said.split("\n")[2].strip() == f"-A IPTX-USER {rule}"

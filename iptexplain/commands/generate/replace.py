@@ -20,10 +20,12 @@ from iptexplain.generate.plan import STYLES, Plan, plan
 from iptexplain.generate.prove import Step, is_proved, proof_json, prove
 from iptexplain.generate.refuse import refuse
 from iptexplain.generate.source import read_source
+from iptexplain.host.scratch import is_there, load, program
 from iptexplain.host.snapshot import SCHEMA, Snapshot
 from iptexplain.outputs import formats
 from iptexplain.outputs.iptables_restore import restore_text
 from iptexplain.outputs.text import text
+from iptexplain.rules.answer import Backend
 from iptexplain.rules.values import Family
 
 
@@ -60,6 +62,10 @@ from iptexplain.rules.values import Family
     help="Write the rules into FILE; of two families into FILE.v4 and FILE.v6.",
 )
 @click.option(
+    "--load-test", is_flag=True,
+    help="Load the result in a network namespace that is thrown away at once, with both backends, and say what this kernel refuses. It needs root.",
+)  # fmt: skip
+@click.option(
     "--prove/--no-prove",
     "wants_proof",
     default=True,
@@ -71,6 +77,7 @@ from iptexplain.rules.values import Family
 def command(
     ctx: click.Context, source: str, syntax: str, style: str, family: str, egress: tuple[str, ...], keep_proxy: bool, comments: bool,
     file: str | None, wants_proof: bool, proof: str | None,
+    load_test: bool,
 ) -> None:  # fmt: skip
     """Write the rules of a host whose Docker daemon has "iptables": false.
 
@@ -100,14 +107,15 @@ def command(
     digest = sha256(given.encode("utf-8", "surrogateescape")).hexdigest()
     whole = Plan(((source, digest),), version("iptexplain"), style, keep_proxy, plans, read.notes, read.engine)
     _write(formats()[syntax].render(whole, comments), file)
+    loads = all([_loads(s, whole, n, comments) for n, s in enumerate(found)]) if load_test else True
     if not wants_proof:
         click.echo("Not proved: --no-prove was given, so nobody has compared these rules with the source.", err=True)
-        return
+        ctx.exit(0 if loads else 1)
     steps = [_prove(s, whole, n, comments) for n, s in enumerate(found)]
     if proof:
         answer = proof_json([step for some in steps for step in some])
         _save(proof, json.dumps({"schema": SCHEMA, **answer}, indent=2) + "\n")
-    ctx.exit(0 if all(map(is_proved, steps)) else 1)
+    ctx.exit(0 if loads and all(map(is_proved, steps)) else 1)
 
 
 def _situations(snapshot: Snapshot, family: str) -> list[Situation]:
@@ -155,6 +163,29 @@ def _prove(situation: Situation, whole: Plan, number: int, comments: bool) -> li
         if not step.is_meant:
             click.echo(f"\n{_told(step)}", err=True)
     return steps
+
+
+def _loads(situation: Situation, whole: Plan, number: int, comments: bool) -> bool:
+    """Load one family's rules with each backend, and say on standard error what came of it."""
+    family = whole.families[number]
+    rules = restore_text(whole, family, comments)
+    template = environment().get_template("documents/loaded.j2")
+    refusals = []
+    for backend in Backend:
+        missing = not is_there(family.family, backend)
+        sets = situation.snapshot.facts.get("ipsets", "")
+        refusal = None if missing else load(rules, family.family, backend, sets)
+        line = rules.split("\n")[refusal.line - 1] if refusal and refusal.line else ""
+        called = program(family.family, backend)
+        click.echo(
+            template.render(
+                family=family.family, backend=backend.value, missing=missing, refusal=refusal, rule=line, program=called
+            ),
+            err=True,
+            nl=False,
+        )
+        refusals.append(refusal)
+    return not any(refusals)
 
 
 def _told(step: Step) -> str:
