@@ -114,7 +114,7 @@ def command(
     steps = [_prove(s, whole, n, comments) for n, s in enumerate(found)]
     if proof:
         answer = proof_json([step for some in steps for step in some])
-        _save(proof, json.dumps({"schema": SCHEMA, **answer}, indent=2) + "\n")
+        save(proof, json.dumps({"schema": SCHEMA, **answer}, indent=2) + "\n")
     ctx.exit(0 if loads and all(map(is_proved, steps)) else 1)
 
 
@@ -199,10 +199,11 @@ def _write(files: Sequence[Any], name: str | None) -> None:
             sys.stdout.flush()
             sys.stdout.buffer.write(output.text.encode("utf-8", "surrogateescape"))
         else:
-            _save(name + (output.suffix if len(files) > 1 else ""), output.text)
+            save(name + (output.suffix if len(files) > 1 else ""), output.text)
 
 
-def _save(name: str, content: str) -> None:
+def save(name: str, content: str) -> None:
+    """Write a file that an option names; raises UsageError where it cannot be written."""
     try:
         with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), "wb") as opened:
             opened.write(content.encode("utf-8", "surrogateescape"))

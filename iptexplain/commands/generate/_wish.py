@@ -1,0 +1,108 @@
+"""What restrict, allow and isolate share: their options, and the answer."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from iptexplain.commands.generate.replace import save
+from iptexplain.errors import UsageError
+from iptexplain.explain.difference import counts, difference_json
+from iptexplain.explain.situation import Situation, situation_of
+from iptexplain.explain.words import environment, said
+from iptexplain.generate.between import Side, sides
+from iptexplain.generate.wish import SIDES, Proved, Wish, lacks_user_chain, prove, restored
+from iptexplain.host.snapshot import SCHEMA, Snapshot
+from iptexplain.outputs.text import text
+from iptexplain.rules.answer import Backend
+
+F = TypeVar("F", bound=Callable[..., Any])
+SUFFIX = {Backend.NFT: "-nft", Backend.LEGACY: "-legacy"}
+
+
+def wish_options(function: F) -> F:
+    """``--format`` and ``--proof``."""
+    function = click.option("--proof", metavar="FILE", help="Write what the rules change into FILE, as JSON.")(function)
+    return click.option(
+        "--format", "syntax", type=click.Choice(["commands", "restore"]), default="commands", show_default=True,
+        help="commands for a shell, or text for iptables-restore --noflush.",
+    )(function)  # fmt: skip
+
+
+def families(snapshot: Snapshot) -> list[Situation]:
+    return [situation_of(snapshot, family) for family in snapshot.families]
+
+
+def named(situations: Sequence[Situation], a: str, b: str) -> list[tuple[Situation, list[Side], list[Side]]]:
+    """The families in which both names stand for something; raises UsageError where there is none."""
+    found = [(s, sides(s, a), sides(s, b)) for s in situations]
+    for name, known in ((a, any(one for _, one, _ in found)), (b, any(other for _, _, other in found))):
+        if not known:
+            networks = dict.fromkeys(x for s in situations for n in s.docker.networks for x in (n.name, n.bridge) if x)
+            containers = dict.fromkeys(e.name for s in situations for e in s.topology.endpoints)
+            raise UsageError(
+                f"'{said(name)}' is no Docker network and no container here: there are {', '.join(map(said, [*networks, *containers]))}"
+            )
+    both = [each for each in found if each[1] and each[2]]
+    if not both:
+        raise UsageError(f"{said(a)} and {said(b)} have no addresses of the same family")
+    return both
+
+
+def answer(wanted: Sequence[tuple[Situation, Callable[[], Wish]]], opens: bool, syntax: str, proof: str | None) -> int:
+    """Print the rules, and on standard error what they change; the exit status. A family that has no place for them is named,
+    where another has one."""
+    lacking = [message for situation, _ in wanted if (message := lacks_user_chain(situation))]
+    if len(lacking) == len(wanted):
+        raise UsageError(lacking[0])
+    for message in lacking:
+        click.echo(f"note: {message}. Nothing was written for this family: it stays as it is.", err=True)
+    made = [(situation, make()) for situation, make in wanted if not lacks_user_chain(situation)]
+    facts = [_facts(situation, wish) for situation, wish in made]
+    click.echo(environment().get_template("outputs/wish.j2").render(families=facts, syntax=syntax), nl=False)
+    proofs = [prove(situation, wish, opens) for situation, wish in made]
+    for (situation, _), each in zip(made, proofs, strict=True):
+        _tell(situation, each, opens)
+    if proof:
+        found = difference_json([one for each in proofs for one in each.compared])
+        save(proof, json.dumps({"schema": SCHEMA, **found}, indent=2) + "\n")
+    return 0 if all(each.holds for each in proofs) and not lacking else 1
+
+
+def _facts(situation: Situation, wish: Wish) -> dict[str, Any]:
+    """For templates/outputs/wish.j2. Where both backends hold rules, the program is named that changes Docker's."""
+    program = ("ip6tables" if wish.family == 6 else "iptables") + (
+        SUFFIX[situation.ruleset.backend] if situation.half else ""
+    )
+    rules = [
+        {"table": each.table, "reason": each.reason.text, "line": each.command(), "words": _shell(each.command())}
+        for each in wish.lines
+    ]
+    tables = [t for t in ("filter", "raw") if restored(wish, t)]
+    return {"family": wish.family, "program": program, "chain": wish.chain, "rules": rules, "tables": tables}
+
+
+def _shell(command: str) -> str:
+    """The words of a command for a shell."""
+    return " ".join(word if word == "!" else shlex.quote(word) for word in shlex.split(command))
+
+
+def _tell(situation: Situation, proof: Proved, opens: bool) -> None:
+    found = counts(proof.compared)
+    document = environment().get_template("documents/difference.j2")
+    sides = dict(zip(("old", "new"), SIDES, strict=True))
+    decided = all(one.decided for one in proof.compared)
+    families = [one.facts() for one in proof.compared]
+    verdict = environment().get_template("documents/wish.j2").render(
+        family=situation.family, proof=proof, opens=opens, decided=decided, changes=bool(proof.flows)
+    )  # fmt: skip
+    click.echo(text(verdict), err=True, nl=False)
+    click.echo(
+        text(document.render(families=families, counts=found, decided=decided, sides=sides, whole="--proof FILE")),
+        err=True,
+        nl=False,
+    )

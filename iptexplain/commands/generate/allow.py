@@ -1,0 +1,42 @@
+"""iptexplain generate allow"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import click
+
+from iptexplain.commands._docker import docker_option, read_named
+from iptexplain.commands._io import DUMP
+from iptexplain.commands.generate._wish import answer, families, named, wish_options
+from iptexplain.errors import UsageError
+from iptexplain.explain.words import said
+from iptexplain.generate.between import Service, allow
+from iptexplain.host.endpoints import split_port
+
+PROTOCOLS = ("tcp", "udp", "sctp")
+
+
+@click.command("allow", epilog=DUMP)
+@click.argument("dump", metavar="DUMP")
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B[:PORT[/PROTOCOL]]")
+@wish_options
+@docker_option
+@click.pass_context
+def command(
+    ctx: click.Context, dump: str, a: str, b: str, syntax: str, proof: str | None, inspected: str | None
+) -> None:
+    """Write rules for DOCKER-USER by which A may open connections to B.
+
+    A and B are Docker networks (name or bridge) or containers (name or address); with a PORT of B, to that port alone.
+    The rules are asked after those that DOCKER-USER has, and before Docker's, which keep networks apart. What they change
+    is compared for all packets and said on standard error; the exit status is 1 when something else changes.
+    """
+    text, slash, proto = b.partition("/")
+    name, port = split_port(text)
+    if slash and (port is None or proto not in PROTOCOLS):
+        raise UsageError(f"'{said(b)}': after the port stands one of {', '.join(PROTOCOLS)}")
+    service = Service(proto or "tcp", port) if port is not None else None
+    found = named(families(read_named(dump, inspected)), a, name)
+    ctx.exit(answer([(s, partial(allow, s, one, other, service)) for s, one, other in found], True, syntax, proof))

@@ -1,0 +1,137 @@
+"""What may pass between two networks or containers: rules for DOCKER-USER that open it, or close it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import NamedTuple
+
+from iptexplain.errors import UsageError
+from iptexplain.explain.situation import Situation
+from iptexplain.explain.words import said
+from iptexplain.generate.wish import USER, Line, Wish, line, plain, user_chain
+from iptexplain.rules.addresses import Network, to_network
+
+DIRECT = ("direct", "direct-port", "direct-subnet")
+"""Roles of Docker's rules in raw that drop what is sent straight to a container."""
+
+
+class Side(NamedTuple):
+    """A network, or one address of a container on it."""
+
+    name: str
+    bridge: str
+    address: Network | None
+
+
+class Service(NamedTuple):
+    """A port that is to be opened."""
+
+    proto: str
+    port: int
+
+
+def sides(situation: Situation, name: str) -> list[Side]:
+    """What a name stands for in one family: a network by its name or bridge, a container by its name or address.
+
+    Nothing is an answer, too: a container may have no address of this family.
+    """
+    bridges = {n.bridge for n in situation.docker.networks}
+    bridge = situation.bridges.get(name, name)
+    if bridge in bridges:
+        return [Side(name, bridge, None)]
+    return [
+        Side(name, e.interface, to_network(str(a)))
+        for e in situation.topology.endpoints
+        for a in e.addresses
+        if e.interface in bridges and name in (e.name, str(a))
+    ]
+
+
+def _options(source: Side, target: Side, match: str = "") -> str:
+    """Which packets go from one side to the other."""
+    ends = [f"-s {source.address}" if source.address else "", f"-d {target.address}" if target.address else ""]
+    return " ".join(filter(None, (*ends, f"-i {plain(source.bridge)}", f"-o {plain(target.bridge)}", match)))
+
+
+def _check(a: Sequence[Side], b: Sequence[Side]) -> None:
+    for one, other in product(a, b):
+        if (one.bridge, one.address) == (other.bridge, other.address):
+            raise UsageError(f"{said(one.name)} and {said(other.name)} are the same: name two")
+
+
+def isolate(situation: Situation, a: Sequence[Side], b: Sequence[Side]) -> Wish:
+    """Nothing passes from one to the other, in neither direction; asked before all other rules."""
+    _check(a, b)
+    pairs = [pair for one, other in product(a, b) for pair in ((one, other), (other, one))]
+    lines = [
+        line(
+            situation,
+            "filter",
+            USER,
+            number,
+            _options(*pair, "-j DROP"),
+            "isolate",
+            bridge=pair[0].name,
+            other=pair[1].name,
+        )
+        for number, pair in enumerate(pairs, 1)
+    ]
+    return Wish(situation.family, None, tuple(lines))
+
+
+def allow(situation: Situation, a: Sequence[Side], b: Sequence[Side], service: Service | None) -> Wish:
+    """``a`` may open connections to ``b``; asked behind the rules that DOCKER-USER has already."""
+    rules, end = user_chain(situation)
+    _check(a, b)
+    at = end or rules + 1
+    filtering: list[Line] = []
+    raw: list[Line] = []
+    for one, other in product(a, b):
+        names = {"bridge": one.name, "other": other.name}
+        for source, target, match, name in _wanted(situation, one, other, service):
+            number = at + len(filtering)
+            filtering.append(line(situation, "filter", USER, number, _options(source, target, match), name, **names))
+        for options in (
+            *_past_raw(situation, one, other, service),
+            *_past_raw(situation, other, one, service, "sport"),
+        ):
+            raw.append(line(situation, "raw", "PREROUTING", len(raw) + 1, options, "allow-raw", **names))
+    return Wish(situation.family, None, (*filtering, *raw))
+
+
+def _wanted(
+    situation: Situation, one: Side, other: Side, service: Service | None
+) -> Iterator[tuple[Side, Side, str, str]]:
+    """From where to where, which packets and with what verdict, and why. Where answers have to be let past raw, which does not know
+    connections yet, what is no answer is dropped here; what goes to a published port (DNAT) never was."""
+    yield one, other, f"{_ports(service, 'dport')} -j ACCEPT".strip(), "allow-there"
+    yield other, one, "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "allow-back"
+    if _is_guarded(situation, one) and one.bridge != other.bridge:
+        match = f"{_ports(service, 'sport')} -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP"
+        yield other, one, match.strip(), "allow-back-only"
+
+
+def _ports(service: Service | None, end: str) -> str:
+    return f"-p {service.proto} -m {service.proto} --{end} {service.port}" if service else ""
+
+
+def _is_guarded(situation: Situation, side: Side) -> bool:
+    """Whether Docker drops in raw what comes to the side's containers from elsewhere than their own bridge (since 28)."""
+    return any(f.values["bridge"] == side.bridge for f in situation.docker.roles.of(*DIRECT))
+
+
+def _past_raw(
+    situation: Situation, source: Side, target: Side, service: Service | None, end: str = "dport"
+) -> Iterator[str]:
+    """Rules that let packets past raw, where that guards their target."""
+    if _is_guarded(situation, target) and source.bridge != target.bridge:
+        for s, d in product(_networks(situation, source), _networks(situation, target)):
+            yield " ".join(
+                filter(None, (f"-s {s} -d {d} -i {plain(source.bridge)}", _ports(service, end), "-j ACCEPT"))
+            )
+
+
+def _networks(situation: Situation, side: Side) -> list[str]:
+    network = situation.docker.network(side.bridge)
+    return [str(side.address)] if side.address else list(network.subnets if network else ())
