@@ -23,6 +23,8 @@ def no_form(what: str) -> OptionError:
 
 def conditions(match: Match, family: Family, one: Callable[[Setting, Family], str] | None = None) -> list[str]:
     """The options of a match, one after the other, each by ``one``; raises OptionError where there are none to compare."""
+    if not match.settings and match.name in ("tcp", "udp"):
+        return [f"{match.name} sport 0-65535"]  # fragments after the first have no ports, and do not match
     if not match.settings:
         raise no_form(f"-m {match.called} alone")
     for setting in match.settings if one is None else ():
