@@ -59,6 +59,8 @@ class FamilyPlan(NamedTuple):
     bridges: tuple[str, ...]
     loopback_bridges: tuple[str, ...]
     """The bridges that published ports lead to from loopback: they need route_localnet."""
+    apart_inside: tuple[str, ...] = ()
+    """The bridges whose containers may not talk to each other (icc is off)."""
 
 
 class Plan(NamedTuple):
@@ -119,5 +121,6 @@ def _frozen(draft: Draft, situation: Situation, changes: tuple[tuple[str, Rulese
     served = sorted({p.bridge for p in docker.ports if p.bridge})
     looped = served if draft.family == 4 and any(name == "docker-proxy" for name, _ in changes) else []
     return FamilyPlan(
-        draft.family, tables, ruleset, changes, closed_by, still_open, tuple(n.bridge for n in docker.networks), tuple(looped)
+        draft.family, tables, ruleset, changes, closed_by, still_open, tuple(n.bridge for n in docker.networks), tuple(looped),
+        tuple(n.bridge for n in docker.networks if n.icc is False),
     )  # fmt: skip
