@@ -120,9 +120,9 @@ def test_routing_without_forwarding_route_or_ttl() -> None:
 
 def test_bridged_packets_pass_no_rule_without_bridge_nf_call() -> None:
     text = (FIXTURES / "docker/20.10/two-networks/snapshot.json").read_text()
-    situation = Situation(read_snapshot(text, "s"), 4)
     ways = []
     for call in (1, 0):
+        situation = Situation(read_snapshot(text, "s"), 4)
         situation.topology.sysctls["net.bridge.bridge-nf-call-iptables"] = call
         ways.append(situation.probe(situation.end("both"), situation.end("web:80")))
     assert [bool(w.steps) for w in ways] == [True, False]

@@ -7,7 +7,7 @@ import click
 from iptexplain.commands._docker import docker_option, read_named
 from iptexplain.commands._io import DUMP, assume_option, dump_argument, output_options, show, show_json
 from iptexplain.explain.networks import merged, networks_json
-from iptexplain.explain.overview import overview
+from iptexplain.explain.overview import networks_overview
 from iptexplain.explain.situation import situations
 
 
@@ -26,4 +26,4 @@ def command(dump: str, inspected: str | None, assumed: tuple[str, ...], output: 
     if output == "json":
         show_json(merged([networks_json(s) for s in found], found))
     else:
-        show("networks", {"families": [overview(s) for s in found]}, output, color)
+        show("networks", {"families": [networks_overview(s) for s in found]}, output, color)

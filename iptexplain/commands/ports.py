@@ -7,7 +7,7 @@ import click
 from iptexplain.commands._docker import docker_option, read_named
 from iptexplain.commands._io import DUMP, assume_option, dump_argument, output_options, show, show_json
 from iptexplain.explain.networks import merged
-from iptexplain.explain.overview import overview
+from iptexplain.explain.overview import ports_overview
 from iptexplain.explain.port_runs import ports_json
 from iptexplain.explain.situation import situations
 
@@ -28,4 +28,4 @@ def command(dump: str, inspected: str | None, assumed: tuple[str, ...], output: 
     if output == "json":
         show_json(merged([ports_json(s) for s in found], found))
     else:
-        show("ports", {"families": [overview(s) for s in found]}, output, color)
+        show("ports", {"families": [ports_overview(s) for s in found]}, output, color)

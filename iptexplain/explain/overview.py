@@ -17,9 +17,36 @@ from iptexplain.rules.model import Place
 
 def overview(situation: Situation, verbose: bool = False) -> dict[str, Any]:
     """What ``explain`` says about one family: the facts for templates/documents/explain.j2."""
+    ruleset = situation.ruleset
+    published = port_facts(situation)
+    return {
+        **heading(situation),
+        **network_facts(situation),
+        **published,
+        "opened": situation.docker.opened,
+        "warnings": [warning(place, port) for place, port in misled(situation)],
+        "meetings": [meeting_text(m) for m in meetings(situation, published["port_list"])],
+        "host": host_facts(situation),
+        "foreign": foreign_chains(situation),
+        "chains": [chain_view(situation, t, c) for t in ruleset.tables.values() for c in t.chains.values()]
+        if verbose
+        else [],
+    }
+
+
+def networks_overview(situation: Situation) -> dict[str, Any]:
+    """What ``networks`` says: the facts for templates/documents/networks.j2."""
+    return {**heading(situation), **network_facts(situation)}
+
+
+def ports_overview(situation: Situation) -> dict[str, Any]:
+    """What ``ports`` says: the facts for templates/documents/ports.j2."""
+    return {**heading(situation), **port_facts(situation)}
+
+
+def heading(situation: Situation) -> dict[str, Any]:
+    """What was read, who wrote it and what is taken for granted: all of these documents need it, and no packet is traced for it."""
     ruleset, docker = situation.ruleset, situation.docker
-    ports, own = published_ports(situation), own_ports(situation)
-    rules = sum(len(c.rules) for t in ruleset.tables.values() for c in t.chains.values())
     return {
         "situation": situation,
         "family": ruleset.family,
@@ -28,33 +55,34 @@ def overview(situation: Situation, verbose: bool = False) -> dict[str, Any]:
         "backend": ruleset.backend.value if ruleset.backend_known else None,
         "version": next((t.generated.version for t in ruleset.tables.values() if t.generated), None),
         "tables": list(ruleset.tables),
-        "rules": rules,
+        "rules": sum(len(c.rules) for t in ruleset.tables.values() for c in t.chains.values()),
         "docker": docker,
         "docker_rules": len(docker.roles.found),
+        "networks": docker.networks,
+        "lines_of": {role: docker.roles.lines(role) for role in LINED},
         "other_family_empty": situation.snapshot.facts.get("ip6tables" if ruleset.family == 4 else "iptables") == "",
         "other_family_given": any(f != ruleset.family for f in situation.snapshot.families),
-        "opened": docker.opened,
-        "user_lines": [
-            u.place.line
-            for u in docker.user_rules
-            if docker.roles.is_reached(u.place) and not situation.program_of(u.place)
-        ],
         **layout_facts(situation),
-        **network_facts(situation),
+        "programs": program_facts(situation),
+        "assumptions": situation.granted,
+    }
+
+
+def port_facts(situation: Situation) -> dict[str, Any]:
+    """The published ports, Docker's and those of others, for the templates."""
+    docker = situation.docker
+    ports, own = published_ports(situation), own_ports(situation)
+    return {
         "ports": port_classes(ports),
         "port_list": ports,
         "own_ports": port_classes(own),
         "own_list": own,
         "writers": {p.name: title(p.name) for p in situation.programs},
-        "warnings": [warning(place, port) for place, port in misled(situation)],
-        "programs": program_facts(situation),
-        "meetings": [meeting_text(m) for m in meetings(situation, ports)],
-        "host": host_facts(situation),
-        "foreign": foreign_chains(situation),
-        "chains": [chain_view(situation, t, c) for t in ruleset.tables.values() for c in t.chains.values()]
-        if verbose
-        else [],
-        "assumptions": situation.granted,
+        "user_lines": [
+            u.place.line
+            for u in docker.user_rules
+            if docker.roles.is_reached(u.place) and not situation.program_of(u.place)
+        ],
     }
 
 
@@ -97,7 +125,6 @@ def network_facts(situation: Situation) -> dict[str, Any]:
     numbers = {pair: notes.index(note) + 1 for pair, note in refused.items()}
     bridges = {n.bridge for n in docker.networks}
     return {
-        "networks": docker.networks,
         "ports_of": {n.bridge: sum(1 for p in docker.ports if p.bridge == n.bridge) for n in docker.networks},
         "reach": pairs,
         "proof": proved(situation, pairs),
@@ -109,7 +136,6 @@ def network_facts(situation: Situation) -> dict[str, Any]:
         "from_outside": [r for r in pairs if r.source == "outside" and r.target in bridges],
         "rewritten": {r.source: s for r in pairs if r.target == "outside" and (s := _source_rule(r))},
         "links": docker.links,
-        "lines_of": {role: docker.roles.lines(role) for role in LINED},
     }
 
 

@@ -3,7 +3,8 @@ of its own to the container."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from iptexplain.explain.situation import Situation
 from iptexplain.host.endpoints import End
@@ -30,9 +31,7 @@ def proxied(situation: Situation, way: Trace) -> Proxied | None:
     last = way.outcome.fields
     if way.outcome.kind != "delivered-local":
         return None
-    port = next(
-        (p for p in situation.docker.ports if _is_for(p, last["proto"], str(last["dst"]), last.get("dport"))), None
-    )
+    port = next((p for p in situation.docker.ports if _is_for(p, last)), None)
     if port is None:
         return None
     listening = listens(situation, port)
@@ -51,8 +50,9 @@ def listens(situation: Situation, port: Port) -> bool | None:
     return any(entry in wanted for entry in listeners)
 
 
-def _is_for(port: Port, proto: str, address: str, number: int | None) -> bool:
-    return (port.proto, port.host_port) == (proto, number) and (port.is_everywhere or port.host_ip == address)
+def _is_for(port: Port, last: Mapping[str, Any]) -> bool:
+    is_number = port.host_port == last.get("dport") and port.proto == last["proto"]
+    return is_number and (port.is_everywhere or port.host_ip == str(last["dst"]))
 
 
 def _onward(situation: Situation, port: Port) -> Trace | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import cached_property
 from typing import Any
 
@@ -35,6 +36,7 @@ class Situation:
         self.snapshot, self.family = snapshot, family
         self.dump: Dump = found[0]
         self.ruleset: Ruleset = found[1]
+        self._probed: dict[Hashable, Trace] = {}
 
     @property
     def others(self) -> list[Ruleset]:
@@ -128,11 +130,14 @@ class Situation:
         return next((a.address for a in self.topology.addresses if a.interface == bridge), None)
 
     def probe(self, source: End, target: End, proto: str = "tcp", **fields: Any) -> Trace:
-        """The way of a first packet from one end to the other."""
+        """The way of a first packet from one end to the other; who asks twice gets the same answer."""
         packet: dict[str, Any] = {"src": source.address, "dst": target.address, "proto": proto, "iif": source.interface}
         ports = {"sport": source.port, "dport": target.port} if proto in TRACKED_PORTS else {}
-        packet |= {name: port for name, port in ports.items() if port is not None}
-        return trace(self.ruleset, self.topology, Packet(opening({**packet, **fields})), beside=self.beside)
+        packet |= {name: port for name, port in ports.items() if port is not None} | fields
+        key = tuple(sorted(packet.items()))
+        if key not in self._probed:
+            self._probed[key] = trace(self.ruleset, self.topology, Packet(opening(packet)), beside=self.beside)
+        return self._probed[key]
 
     def answer_to(self, way: Trace) -> Trace | None:
         """The way of the first answer to a packet that arrived; None where there is none to follow (loopback).

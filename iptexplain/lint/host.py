@@ -74,24 +74,14 @@ class Host(Situation):
 
     def from_outside(self, port: Port) -> Trace:
         """The way of somebody outside to a published port."""
-        key = (port.host_ip, port.host_port, port.proto)
-        if key not in self._probed:
-            self._probed[key] = self._from_outside(port)
-        return self._probed[key]
+        host = self.end("host")
+        target = host if port.is_everywhere else host._replace(address=to_address(port.host_ip))
+        return self.probe(self.end("internet"), target._replace(port=port.host_port), port.proto)
 
     def is_open(self, port: Port) -> bool:
         """Whether somebody outside gets to the container by a published port."""
         outcome = self.from_outside(port).outcome
         return outcome.kind == "forwarded" and str(outcome.fields["dst"]) == port.container_ip
-
-    @cached_property
-    def _probed(self) -> dict[tuple[str, int, str], Trace]:
-        return {}
-
-    def _from_outside(self, port: Port) -> Trace:
-        host = self.end("host")
-        target = host if port.is_everywhere else host._replace(address=to_address(port.host_ip))
-        return self.probe(self.end("internet"), target._replace(port=port.host_port), port.proto)
 
 
 def hosts(snapshot: Snapshot, all_rules: bool = False) -> list[Host]:

@@ -252,7 +252,11 @@ class Match(Extension):
             return Answer.NO
         result = Answer.YES
         for setting in self.settings:
-            result &= self.holds(setting, packet)
+            answer = self.holds(setting, packet)
+            if answer is Answer.NO:
+                return answer
+            if answer is Answer.UNKNOWN:
+                result = answer
         return result
 
     def holds(self, setting: Setting, packet: Packet) -> Answer:
@@ -261,7 +265,7 @@ class Match(Extension):
         actual = packet.field(option.field) if option.field else Answer.UNKNOWN
         if actual is Answer.UNKNOWN or option.kind is None:
             return Answer.UNKNOWN
-        return Answer.of(option.kind.contains(value, actual) != inverted)
+        return Answer.YES if option.kind.contains(value, actual) != inverted else Answer.NO
 
     def within(self) -> Answer:
         """The answer while what the match counts is within its bound; UNKNOWN: it has no such bound."""

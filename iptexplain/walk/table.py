@@ -50,10 +50,9 @@ class TableWalk:
     def _chain(self, chain: Chain, depth: int) -> str | None:
         """The verdict of a chain, None when the packet falls out of its end or returns."""
         for number, rule in enumerate(chain.rules, 1):
-            place = Place(self.table, chain.name, number, rule.line)
-            if not self._matches(rule, place):
+            if not self._matches(rule, number):
                 continue
-            target = rule.target
+            place, target = self._place(rule, number), rule.target
             if isinstance(target, Jump):
                 self._step(place, f"{'goto' if target.goto else 'jump'}:{target.chain}", rule, depth)
                 verdict = self._chain(self.chains[target.chain], depth + 1)
@@ -90,7 +89,10 @@ class TableWalk:
     def _step(self, place: Place, action: str, rule: Rule, depth: int, to: dict[str, Any] | None = None) -> None:
         self.steps.append(Step(self.hook, place, action, rule, depth, to or {}, self.backend))
 
-    def _matches(self, rule: Rule, place: Place) -> bool:
+    def _place(self, rule: Rule, number: int) -> Place:
+        return Place(self.table, rule.chain, number, rule.line)
+
+    def _matches(self, rule: Rule, number: int) -> bool:
         """Every condition in order. A definite no ends it; only when nothing says no are the unknown ones decided."""
         unknown: list[Match] = []
         for match in rule.conditions():
@@ -99,7 +101,10 @@ class TableWalk:
                 return False
             if answer is Answer.UNKNOWN:
                 unknown.append(match)
-        return not unknown or all(self.decisions.decide(place, match, is_idle(rule)) for match in unknown)
+        if not unknown:
+            return True
+        place = self._place(rule, number)
+        return all(self.decisions.decide(place, match, is_idle(rule)) for match in unknown)
 
 
 def is_idle(rule: Rule) -> bool:
