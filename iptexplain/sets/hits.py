@@ -96,20 +96,24 @@ class Hits:
         return Part(piece, self.space.either(first.condition, second.condition), None, (first, second))
 
     def _descend(self, part: Part, comers: Comers) -> None:
-        """Nobody comes to a part without those for whom one of its rules is: so whole parts fall away at once."""
-        here = {c: who for c, who in comers.items() if self.met(part.condition, c, who) != NO}
+        """Only those count for whom one of the part's rules is: so whole parts fall away at once, and sets are small far down."""
+        here = self.for_part(part, comers)
         if part.halves:
             self._descend(part.halves[0], here)
             self._descend(part.halves[1], self.past(part.halves[0].piece, here))
             return
         assert part.rule is not None
         place, rule = part.rule
-        met = {c: self.met(part.condition, c, who) for c, who in here.items()}
-        self.of[place] = self.space.union(list(met.values()))
+        self.of[place] = self.space.union(list(here.values()))
         if isinstance(rule.target, Jump):
             coming = self.coming.setdefault(rule.target.chain, {})
-            for changes, who in met.items():
+            for changes, who in here.items():
                 coming[changes] = self.space.either(coming.get(changes, NO), who)
+
+    def for_part(self, part: Part, comers: Comers) -> Comers:
+        """The comers that meet the conditions of one of its rules: all others pass as they are."""
+        met = {c: self.met(part.condition, c, who) for c, who in comers.items()}
+        return {c: who for c, who in met.items() if who != NO}
 
     def met(self, condition: Diagram, changes: Changes, who: Diagram) -> Diagram:
         """A field that only the kernel knows may be anything."""

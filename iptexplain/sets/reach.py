@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from iptexplain.rules.addresses import Address, to_address
@@ -78,6 +79,7 @@ class Reach:
 
     def __init__(self, analysis: Analysis) -> None:
         self.analysis, self.space, self.fields = analysis, analysis.space, analysis.fields
+        self._spelled: dict[tuple[str, tuple[Interval, ...]], Spelled] = {}
 
     def narrow(self, question: Question) -> None:
         """Leave out all that this question is not about: it is then the only one that can be asked."""
@@ -133,8 +135,8 @@ class Reach:
         for name in ("iif", "proto", "src", "dst", "sport", "dport", *names):
             field = self.fields.all[self.fields.level[name]]
             intervals = names.get(name, ((0, field.top),))
-            usual = [n for n in self._usual(name) if any(low <= n <= high for low, high in intervals)]
-            packet[name] = field.value(usual[0] if usual else intervals[0][0])
+            usual = (n for n in self._usual(name) if any(low <= n <= high for low, high in intervals))
+            packet[name] = field.value(next(usual, intervals[0][0]))
         if packet["proto"] not in TRACKED_PORTS:
             packet = {k: v for k, v in packet.items() if k not in ("sport", "dport")}
         if packet["proto"] in PINGS:
@@ -144,12 +146,15 @@ class Reach:
 
     def _usual(self, name: str) -> Iterable[int]:
         """Numbers that an example has where it may: of addresses one that documents use, or one that is like most others."""
-        if name not in ADDRESSES:
-            return USUAL.get(name, ())
+        return self._usual_addresses[name] if name in ADDRESSES else USUAL.get(name, ())
+
+    @cached_property
+    def _usual_addresses(self) -> dict[str, tuple[int, ...]]:
         family, places = self.analysis.topology.family, self.analysis.kinds.places
         starts = [n for n in places.starts if not any(places.apart(Address(family, n)))]
         # The first address of a network is nobody's, the second often the host's.
-        return (*(to_address(text).number for text in DOCUMENTED[family, name]), *(n + 2 for n in starts), *starts)
+        found = (*(n + 2 for n in starts), *starts)
+        return {name: (*(to_address(text).number for text in DOCUMENTED[family, name]), *found) for name in ADDRESSES}
 
     def spelled(self, question: Question, box: Box) -> list[Spelled]:
         """A box as the fields that say more than the question."""
@@ -165,7 +170,10 @@ class Reach:
                 continue
             if name == "src" and box[level] in asked.values():
                 continue
-            line.append(spelled(self.fields, name, box[level], self.analysis.topology.family))
+            key = name, box[level]
+            if key not in self._spelled:
+                self._spelled[key] = spelled(self.fields, *key, self.analysis.topology.family)
+            line.append(self._spelled[key])
         return line
 
     # -- the packets of a question

@@ -86,7 +86,7 @@ class Spare:
 
     def _descend(self, part: Part, comers: Comers, behind: Behind, end: Behind) -> Part | None:
         """The part without the rules that can be spared; ``end``: what becomes of packets that return from the chain."""
-        here = {c: who for c, who in comers.items() if self.hits.met(part.condition, c, who) != NO}
+        here = self.hits.for_part(part, comers)
         if not here:
             return part
         if part.halves is None:
