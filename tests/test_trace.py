@@ -11,9 +11,10 @@ from click.testing import CliRunner
 
 from iptexplain.commands import program
 from iptexplain.explain.situation import Situation
-from iptexplain.explain.way import trace_json
+from iptexplain.explain.way import trace_facts, trace_json, why
 from iptexplain.host.snapshot import read_snapshot
 from iptexplain.rules.addresses import to_address
+from iptexplain.rules.model import Place
 from iptexplain.walk.flows import Flows
 from iptexplain.walk.packet import Packet
 from iptexplain.walk.trace import trace
@@ -87,6 +88,47 @@ def test_branches_are_bounded() -> None:
     rules = "".join(f"-A INPUT -m limit --limit {n}/min -j MARK --set-mark {n}\n" for n in range(1, 21))
     situation = small(f"{rules}-A INPUT -m statistic --mode random --probability 0.5 -j DROP\n")
     assert situation.probe(situation.end("internet"), situation.end("host:22")).outcome.kind == "unknown"
+
+
+def ladder(chains: int, entry: str = "-A INPUT -j L0") -> str:
+    """Each chain jumps twice to the next one."""
+    declared = "".join(f":L{n} - [0:0]\n" for n in range(chains + 1))
+    return f"{declared}{entry}\n" + "".join(f"-A L{n} -j L{n + 1}\n" * 2 for n in range(chains))
+
+
+def test_chains_that_are_asked_again_and_again_are_followed_so_far() -> None:
+    """A thousand million rules: the walk stops, says at which jump, and that it is unknown; a few thousand are followed to their end."""
+    situation = small(f"{ladder(30)}-A L30 -p tcp -j DROP\n-A L30 -j ACCEPT\n")
+    for proto, kind in (("tcp", "dropped"), ("udp", "delivered-local")):
+        answer = situation.probe(situation.end("internet"), situation.end("host:22"), proto)
+        assert (answer.outcome.kind, len(answer.steps)) == (kind, 32)
+    situation = small(f"{ladder(30)}-A L30 -p icmp -j DROP\n")
+    answer = situation.probe(situation.end("internet"), situation.end("host:22"))
+    assert (answer.outcome.kind, answer.outcome.branches) == ("unknown", ())
+    assert isinstance(answer.outcome.by, Place) and answer.outcome.by.chain.startswith("L")
+    told = why(trace_facts(situation, answer))
+    assert f"filter {answer.outcome.by.chain} rule {answer.outcome.by.rule}" in told and "asked before" in told
+    situation = small(f"{ladder(10)}-A L10 -p icmp -j DROP\n")
+    answer = situation.probe(situation.end("internet"), situation.end("host:22"))
+    assert (answer.outcome.kind, len(answer.steps)) == ("delivered-local", 2**11)
+
+
+def test_chains_deep_in_each_other() -> None:
+    chains = "".join(f":D{n} - [0:0]\n" for n in range(3001))
+    jumps = "".join(f"-A D{n} -j D{n + 1}\n" for n in range(3000))
+    situation = small(f"{chains}-A INPUT -j D0\n{jumps}-A D3000 -j DROP\n")
+    answer = situation.probe(situation.end("internet"), situation.end("host:22"))
+    assert (answer.outcome.kind, len(answer.steps)) == ("dropped", 3002)
+
+
+def test_a_way_that_is_too_long_beside_others() -> None:
+    """What nobody can decide is whether the packet gets there: both ends are told."""
+    situation = small(
+        f"{ladder(30, '-A INPUT -m limit --limit 1/sec -j L0')}\n-A INPUT -j DROP\n-A L30 -p icmp -j DROP\n"
+    )
+    answer = situation.probe(situation.end("internet"), situation.end("host:22"))
+    assert (answer.outcome.kind, {b.kind for b in answer.outcome.branches}) == ("unknown", {"dropped", "unknown"})
+    assert "may come to more rules than are followed" in why(trace_facts(situation, answer))
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from iptexplain.rules.model import Place
 from iptexplain.rules.nat import NatTarget
 from iptexplain.walk.decide import BRANCH_LIMIT, Unknown
 from iptexplain.walk.outcome import Outcome, Trace
+from iptexplain.walk.table import MOST
 
 SHOWN = ("src", "dst", "sport", "dport")
 
@@ -95,6 +96,7 @@ def trace_facts(situation: Situation, way: Trace, notes: tuple[Assumption, ...] 
         "unknowns": [_question(u) for u in sorted(way.unknowns, key=lambda u: u.place.line) if not u.is_order],
         "order_matters": any(u.is_order for u in way.unknowns),
         "bound": BRANCH_LIMIT if way.bounded else None,
+        "most": MOST,
         "told": way.told,
         "kept_port": _kept_port(way),
         "assumptions": used,

@@ -20,7 +20,7 @@ from iptexplain.walk.outcome import Outcome
 from iptexplain.walk.packet import OneOf, Packet
 from iptexplain.walk.routing import Lost, hears_itself, lost_on_arrival, way_in, way_out, way_out_anew
 from iptexplain.walk.seen import Seen
-from iptexplain.walk.table import Step, TableWalk
+from iptexplain.walk.table import Step, TableWalk, TooLong
 from iptexplain.walk.tracking import WITHOUT, Tracking
 from iptexplain.walk.translation import other_port, port_key, translated
 
@@ -33,6 +33,10 @@ DEFAULTS: dict[str, Any] = {
 
 ROUTED_BY = ("src", "dst", "mark", "tos", "dport")
 """What a packet's way out of the host may depend on; and the port, which changes with the address."""
+
+
+FIRST = 100
+"""How many steps are kept of a way that was too long to follow."""
 
 
 class _Ended(Exception):
@@ -71,6 +75,9 @@ class Passage:
             self._outgoing()
         except _Ended as e:
             return e.outcome
+        except TooLong as e:
+            del self.steps[FIRST:]
+            return Outcome("unknown", e.place, None, dict(self.seen.fields))
 
     def _end(
         self, kind: str, by: Place | str | None = None, interface: str | None = None, answer: str | None = None

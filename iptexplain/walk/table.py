@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, NamedTuple
 
 from iptexplain.rules.answer import Answer, Backend
@@ -26,8 +27,23 @@ class Step(NamedTuple):
     """Whose table it stands in."""
 
 
+MOST = 100_000
+"""How many rules are asked more than once, of one table at one hook: where each chain is jumped to twice by the one above, thirty
+chains are a thousand million rules. The kernel has no bound, and would ask them all."""
+
+
+class TooLong(Exception):
+    """``place``: the jump behind which a packet was followed no further."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+
 class TableWalk:
-    """One table, one hook, one packet. ``run`` gives the verdict, ACCEPT or DROP; its rule or policy is then the last of ``steps``."""
+    """One table, one hook, one packet. ``run`` gives the verdict, ACCEPT or DROP; its rule or policy is then the last of ``steps``.
+
+    Raises TooLong where chains are asked again and again.
+    """
 
     def __init__(
         self, ruleset: Ruleset, table: str, hook: str, packet: Packet, decisions: Decisions, steps: list[Step]
@@ -35,10 +51,13 @@ class TableWalk:
         self.chains, self.backend = ruleset.tables[table].chains, ruleset.backend
         self.table, self.hook, self.packet, self.decisions, self.steps = table, hook, packet, decisions, steps
         self.target: Target | None = None
+        self._asked = 0
 
     def run(self) -> str:
         """The verdict; afterwards ``target`` is the target that gave it (None: the policy, or ACCEPT and DROP themselves)."""
         base = self.chains[self.hook]
+        # Chains may be as deep in each other as there are chains; each is a few calls.
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), 1000 + 3 * len(self.chains)))
         verdict = self._chain(base, 0)
         if verdict is not None:
             return verdict
@@ -55,6 +74,7 @@ class TableWalk:
             place, target = self._place(rule, number), rule.target
             if isinstance(target, Jump):
                 self._step(place, f"{'goto' if target.goto else 'jump'}:{target.chain}", rule, depth)
+                self._count(self.chains[target.chain], place)
                 verdict = self._chain(self.chains[target.chain], depth + 1)
                 if verdict is not None or target.goto:
                     return verdict
@@ -70,6 +90,11 @@ class TableWalk:
                 if verdict is not None:
                     return verdict
         return None
+
+    def _count(self, chain: Chain, place: Place) -> None:
+        self._asked += len(chain.rules)
+        if self._asked > MOST and self._asked - sum(len(c.rules) for c in self.chains.values()) > MOST:
+            raise TooLong(place)
 
     def _extension(self, target: Target, place: Place, rule: Rule, depth: int) -> str | None:
         """A target with a file of its own: what it changes, and the verdict when it gives one."""
