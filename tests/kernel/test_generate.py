@@ -67,6 +67,33 @@ def test_both_backends_load_them(backend: str, host: Namespace, tmp_path: Path) 
                 assert wanted <= set(saved.splitlines())
 
 
+# -- the unit
+
+
+def started(host: Namespace, files: list[Path]) -> list[int]:
+    """Run what the unit runs, as systemd does: up to what fails. The exit statuses."""
+    [unit] = [file for file in files if file.suffix == ".service"]
+    statuses = []
+    for line in unit.read_text().splitlines():
+        if line.startswith(("ExecStartPre=", "ExecStart=")) and not any(statuses):
+            words = line.partition("=")[2].replace("/etc/iptx-rules/%N", str(unit.with_suffix(""))).split()
+            statuses.append(host.run(words).returncode)
+    return statuses
+
+
+def test_unit_loads_both_families_or_none(host: Namespace, tmp_path: Path) -> None:
+    files = generated(tmp_path / "unit", FIXTURES / "docker/20.10/ipv6/snapshot.json", "--format", "systemd")
+    [six] = [file for file in files if file.suffix == ".v6"]
+    right = six.read_text()
+    six.write_text(right.replace("-j ACCEPT", "-j ACCEPT --missing"))
+    assert [bool(status) for status in started(host, files)] == [False, True]
+    assert not [line for line in rules(host) if line.startswith("-A")]
+    six.write_text(right)
+    assert started(host, files) == [0, 0, 0, 0]
+    for save in ("iptables-save", "ip6tables-save"):
+        assert "-A FORWARD -j IPTX-FORWARD" in host.run([save]).stdout
+
+
 # -- the script
 
 

@@ -33,7 +33,9 @@ from iptexplain.rules.values import Family
 @click.argument("source", metavar="SOURCE")
 @click.option(
     "--format", "syntax", type=click.Choice(sorted(formats())), default="restore", show_default=True,
-    help="The syntax: restore is a file for iptables-restore, nft one for nft -f.",
+    help="The syntax: restore is a file for iptables-restore, nft one for nft -f, script a shell script that takes the rules back unless "
+    "they are confirmed. systemd is a unit that loads restore files before Docker starts, ansible tasks that copy and load them; with "
+    "--output NAME, NAME.service or NAME.yml and the restore files NAME.v4 and NAME.v6.",
 )  # fmt: skip
 @click.option(
     "--style", type=click.Choice(list(STYLES)), default="docker", show_default=True,
@@ -59,7 +61,7 @@ from iptexplain.rules.values import Family
     "--output",
     "file",
     metavar="FILE",
-    help="Write the rules into FILE; of two families into FILE.v4 and FILE.v6.",
+    help="Write the rules into FILE; if they make several files, into FILE.v4 and FILE.v6.",
 )
 @click.option(
     "--load-test", is_flag=True,
@@ -96,6 +98,8 @@ def command(
     """
     if proof and not wants_proof:
         raise UsageError("--proof needs the proof: leave out --no-prove")
+    if file in (None, "-") and hasattr(formats()[syntax], "NEEDS_FILE"):
+        raise UsageError(f"--format {syntax} makes several files: name them with --output NAME")
     given = read_text(source)
     read = read_source(given, source)
     found = _situations(read.snapshot, family)

@@ -1,0 +1,23 @@
+"""A plan as tasks for Ansible that put its rules on a host and load them when they changed, and the files that they put there.
+
+The rules stand beside the tasks: Ansible copies a file byte by byte, while it would take ``{{ }}`` in a task for its own language.
+"""
+
+from __future__ import annotations
+
+from iptexplain.explain.words import environment
+from iptexplain.generate.plan import Plan
+from iptexplain.outputs import iptables_restore
+from iptexplain.outputs.iptables_restore import Output, header
+
+FORMAT = "ansible"
+"""What ``--format`` calls it."""
+NEEDS_FILE = True
+"""Its files belong into different places, so they are never printed one after the other."""
+
+
+def render(plan: Plan, comments: bool) -> list[Output]:
+    """The tasks, and a file for each family."""
+    families = [family.family for family in plan.families]
+    tasks = environment().get_template("outputs/ansible.j2").render(header=header(plan), families=families)
+    return [Output(".yml", tasks), *iptables_restore.render(plan, comments)]

@@ -1,0 +1,24 @@
+"""A plan as a systemd unit that loads its rules before Docker starts, and the files that the unit loads.
+
+The rules stand beside the unit and not in it: what systemd makes of backslashes and percent signs does not matter then, and the files
+are those that iptables-restore reads. The unit finds them by its own name (``%N``).
+"""
+
+from __future__ import annotations
+
+from iptexplain.explain.words import environment
+from iptexplain.generate.plan import Plan
+from iptexplain.outputs import iptables_restore
+from iptexplain.outputs.iptables_restore import Output, header
+
+FORMAT = "systemd"
+"""What ``--format`` calls it."""
+NEEDS_FILE = True
+"""Its files belong into different places, so they are never printed one after the other."""
+
+
+def render(plan: Plan, comments: bool) -> list[Output]:
+    """The unit, and a file for each family."""
+    families = [family.family for family in plan.families]
+    unit = environment().get_template("outputs/systemd.j2").render(header=header(plan), families=families)
+    return [Output(".service", unit), *iptables_restore.render(plan, comments)]
