@@ -27,7 +27,7 @@ test: $(VENV)/.tools
 	done
 
 test-other: $(VENV)/.tools
-	$(PYTEST) -q -m 'not kernel and not packaging'
+	$(PYTEST) -q -m 'not kernel and not packaging and not exhaustive'
 
 man: $(VENV)/.installed
 	$(VENV)/bin/iptexplain man > $(VENV)/iptexplain.1

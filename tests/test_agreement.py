@@ -27,6 +27,8 @@ from iptexplain.walk.trace import trace
 from tests.hosts import FACTS, host
 from tests.kernel.compare import snapshot_of
 
+pytestmark = pytest.mark.exhaustive
+
 CASES = sorted((Path(__file__).parent.parent / "fixtures/kernel").glob("*.json"))
 PACKETS = 60
 FLAGS = [{"SYN"}, {"SYN"}, {"SYN"}, {"ACK"}, {"SYN", "ACK"}, {"RST"}, {"FIN", "ACK"}, set(), {"SYN", "ECE", "CWR"}]

@@ -20,6 +20,8 @@ from iptexplain.sets.reach import FATES, FIRST
 from iptexplain.walk.packet import Packet
 from iptexplain.walk.trace import trace
 
+pytestmark = pytest.mark.exhaustive
+
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 HOSTS = [
     *sorted((FIXTURES / "docker/20.10").glob("*/snapshot.json")),

@@ -17,6 +17,8 @@ from iptexplain.host.snapshot import read_snapshot
 from iptexplain.recognise.docker_port import Port
 from iptexplain.rules.addresses import Address, to_address, to_network
 
+pytestmark = pytest.mark.exhaustive
+
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 HOSTS = [
     *sorted((FIXTURES / "docker/20.10").glob("*/snapshot.json")),

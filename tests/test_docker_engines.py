@@ -19,6 +19,8 @@ from tests.docker_engines import VERSIONS, Engine
 from tests.docker_random import Dice, dump, setup
 from tests.docker_setup import Link, Net, Port, Setup
 
+pytestmark = pytest.mark.exhaustive
+
 RECORDED = [c for c in FULL if not c.configuration.get("encrypted")]
 
 

@@ -25,6 +25,8 @@ from iptexplain.walk.outcome import Trace
 from tests.docker_engines import VERSIONS, Engine
 from tests.docker_random import Dice, dump, setup
 
+pytestmark = pytest.mark.exhaustive
+
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 SNAPSHOTS = sorted(FIXTURES.glob("docker/*/*/snapshot.json"))
 DUMPS = sorted(

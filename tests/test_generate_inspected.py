@@ -18,6 +18,8 @@ from tests.docker_engines import Engine
 from tests.docker_random import Dice, setup
 from tests.docker_setup import Setup
 
+pytestmark = pytest.mark.exhaustive
+
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 PREFIX = "com.docker.network.bridge."
 

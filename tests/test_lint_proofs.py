@@ -21,6 +21,8 @@ from iptexplain.walk.packet import OneOf, Packet
 from iptexplain.walk.trace import trace
 from tests.test_agreement import CASES, Pool, situations
 
+pytestmark = pytest.mark.exhaustive
+
 PACKETS = 40
 SEEDS = range(100)
 

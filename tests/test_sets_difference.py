@@ -30,6 +30,8 @@ from iptexplain.walk.trace import trace
 from tests.test_agreement import CASES, Pool
 from tests.test_agreement import situations as recorded
 
+pytestmark = pytest.mark.exhaustive
+
 PACKETS = 60
 OWN = (
     "iif", "src", "dst", "proto", "sport", "dport", "fragment", "ctstate", "flags", "length", "ttl", "tos", "mark", "connmark",

@@ -29,6 +29,8 @@ from iptexplain.walk.trace import trace
 from tests.test_agreement import CASES
 from tests.test_agreement import situations as recorded
 
+pytestmark = pytest.mark.exhaustive
+
 DOCKER = sorted((Path(__file__).parent.parent / "fixtures/docker/20.10").glob("*/snapshot.json"))
 TWO_NETWORKS = str(Path(__file__).parent.parent / "fixtures/docker/20.10/two-networks/snapshot.json")
 
