@@ -16,6 +16,8 @@ from iptexplain.explain.situation import Situation, situations
 from iptexplain.host.snapshot import read_snapshot
 from tests.docker_catalogue import CASES, FOLDER, FULL, TABLE, Case, Line, layout, lines, networks
 
+pytestmark = pytest.mark.exhaustive
+
 OWN_NAME = re.compile(r"br-[0-9a-f]{12}")
 each = pytest.mark.parametrize("case", FULL, ids=lambda c: f"{c.version}-{c.name}-{c.family}")
 
