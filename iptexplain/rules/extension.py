@@ -214,11 +214,8 @@ class Extension:
 
     def save_options(self, backend: Backend) -> str:
         """The options as iptables-save prints them, without the leading space."""
-        return " ".join(
-            s.save()
-            for s in self.settings
-            if not (s.option.hide_default and s.value == s.option.default and not s.inverted)
-        )
+        shown = [s for s in self.settings if s.inverted or not s.option.hide_default or s.value != s.option.default]
+        return " ".join(s.save() for s in shown)
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.settings == other.settings
@@ -273,9 +270,8 @@ class Match(Extension):
 
     def assumed(self, word: str) -> Answer:
         """The answer under what somebody assumes of it: yes, no, within or beyond its bound; UNKNOWN: the word says nothing."""
-        return {"yes": Answer.YES, "no": Answer.NO, "within": self.within(), "beyond": ~self.within()}.get(
-            word, Answer.UNKNOWN
-        )
+        answers = {"yes": Answer.YES, "no": Answer.NO, "within": self.within(), "beyond": ~self.within()}
+        return answers.get(word, Answer.UNKNOWN)
 
 
 class Target(Extension):
