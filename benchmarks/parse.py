@@ -1,4 +1,4 @@
-"""How fast a dump is read, as a ratio to the real restore: python benchmarks/parse.py [RULES]
+"""How fast a dump is read, as a ratio to the real restore: python -m benchmarks.parse [RULES]
 
 Makes a nat table like kube-proxy's (a chain for each service and each endpoint, comments everywhere, few clauses alike),
 reads it into the full model, and lets iptables-nft-restore --test read the same file in a namespace of its own (root).
@@ -7,59 +7,15 @@ CPU seconds, the best of three each.
 
 from __future__ import annotations
 
-import random
 import resource
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 
+from benchmarks.shapes import kube_proxy
 from iptexplain.rules.parse import parse
 from iptexplain.rules.save import save
-
-
-def kube_proxy(rules: int, seed: int = 1) -> str:
-    """A dump with about ``rules`` rules, the same for the same seed."""
-    rng = random.Random(seed)
-    chains = ["KUBE-MARK-MASQ", "KUBE-POSTROUTING", "KUBE-SERVICES"]
-    lines = [
-        '-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
-        '-A OUTPUT -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
-        '-A POSTROUTING -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING',
-        "-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000",
-        "-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN",
-        "-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0",
-        "-A KUBE-POSTROUTING -j MASQUERADE --random-fully",
-    ]
-    number = 0
-    while len(lines) < rules:
-        number += 1
-        name, service = f"team-{number % 83}/app-{number}:web", f"KUBE-SVC-{rng.getrandbits(64):016X}"
-        address, port = (
-            f"10.{96 + (number >> 16)}.{number >> 8 & 255}.{number & 255}",
-            rng.choice([80, 443, 8080, 9090]),
-        )
-        comment = f'-m comment --comment "{name} cluster IP"'
-        chains.append(service)
-        lines.append(f"-A KUBE-SERVICES -d {address}/32 -p tcp {comment} -m tcp --dport {port} -j {service}")
-        lines.append(
-            f"-A {service} ! -s 10.244.0.0/16 -d {address}/32 -p tcp {comment} -m tcp --dport {port} -j KUBE-MARK-MASQ"
-        )
-        count = rng.choice([1, 2, 3, 5])
-        for n in range(count):
-            pod, endpoint = (
-                f"10.244.{rng.randrange(256)}.{rng.randrange(1, 255)}",
-                f"KUBE-SEP-{rng.getrandbits(64):016X}",
-            )
-            share = f" -m statistic --mode random --probability {1 / (count - n):.11f}" if n < count - 1 else ""
-            chains.append(endpoint)
-            lines.append(f'-A {service} -m comment --comment "{name} -> {pod}:8080"{share} -j {endpoint}')
-            lines.append(f'-A {endpoint} -s {pod}/32 -m comment --comment "{name}" -j KUBE-MARK-MASQ')
-            lines.append(
-                f'-A {endpoint} -p tcp -m comment --comment "{name}" -m tcp -j DNAT --to-destination {pod}:8080'
-            )
-    head = [f":{c} ACCEPT [0:0]" for c in ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")]
-    return "\n".join(["*nat", *head, *(f":{c} - [0:0]" for c in chains), *lines, "COMMIT", ""])
 
 
 def cpu(work: Callable[[], object], who: int) -> float:
