@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from iptexplain.commands import program
 from iptexplain.explain.situation import Situation, situation_of
 from iptexplain.generate.between import Service, allow, isolate, sides
-from iptexplain.generate.restrict import restrict
+from iptexplain.generate.restrict import Restriction, restrict
 from iptexplain.generate.wish import Wish, line, prove
 from iptexplain.host.snapshot import read_snapshot
 from iptexplain.rules.addresses import to_network
@@ -52,11 +52,11 @@ def test_every_engine(engine: str) -> None:
     here = of_engine(engine)
     one, other = sides(here, "bridge1"), sides(here, "bridge2")
     clients = [to_network("192.0.2.0/24")]
-    opened = prove(here, allow(here, one, other, Service("tcp", 80)), opens=True)
+    opened = prove(here, allow(here, one, other, Service("tcp", 80)))
     assert opened.holds and {f.kind for f in opened.flows} == {"opened"}
-    closed = prove(here, restrict(here, here.docker.ports, clients, drops_rest=True), opens=False)
+    closed = prove(here, restrict(here, [Restriction(here.docker.ports, clients, drops_rest=True)]))
     assert closed.holds and {f.kind for f in closed.flows} == {"closed"}
-    apart = prove(here, isolate(here, one, other), opens=False)
+    apart = prove(here, isolate(here, one, other))
     assert apart.holds and all(f.kind == "closed" for f in apart.flows)
 
 
@@ -67,15 +67,15 @@ def test_every_engine(engine: str) -> None:
 def test_what_was_not_asked_for_is_found(options: str, opens: bool) -> None:
     """Rules that open where they are to close, close where they are to open, or do so perhaps."""
     here = of_engine("27.5.1")
-    wish = Wish(4, None, (line(here, "filter", "DOCKER-USER", 1, options, "isolate", bridge="a", other="b"),))
-    assert not prove(here, wish, opens).holds
+    rule = line(here, "filter", "DOCKER-USER", 1, options, "isolate", bridge="a", other="b")
+    assert not prove(here, Wish(4, None, (rule._replace(opens=opens),))).holds
 
 
 def test_a_port_of_the_container_is_not_taken_for_the_hosts() -> None:
     """80:80: other connections to some port 80, such as a container's to the outside, are left alone."""
     here = situation("docker-dumps/27.5.1/22-two-usernets-pub.ip4.txt")
     port = here.docker.ports[0]
-    proof = prove(here, restrict(here, [port._replace(host_port=80)], [], drops_rest=False), opens=False)
+    proof = prove(here, restrict(here, [Restriction([port._replace(host_port=80)], [], drops_rest=False)]))
     assert proof.holds and not proof.flows, "nothing is published there: nothing may change"
 
 

@@ -97,7 +97,7 @@ def allow(situation: Situation, a: Sequence[Side], b: Sequence[Side], service: S
             *_past_raw(situation, other, one, service, "sport"),
         ):
             raw.append(line(situation, "raw", "PREROUTING", len(raw) + 1, options, "allow-raw", **names))
-    return Wish(situation.family, None, (*filtering, *raw))
+    return Wish(situation.family, None, tuple(each._replace(opens=True) for each in (*filtering, *raw)))
 
 
 def _wanted(

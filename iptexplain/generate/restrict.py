@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from iptexplain.explain.situation import Situation
+from iptexplain.explain.words import listed
+from iptexplain.generate.between import sides
 from iptexplain.generate.wish import USER, Line, Wish, line, plain
 from iptexplain.recognise.docker_port import Port
 from iptexplain.rules.addresses import Network
@@ -12,25 +15,52 @@ from iptexplain.rules.addresses import Network
 OWN = "IPTX-RESTRICT"
 
 
-def restrict(situation: Situation, ports: Sequence[Port], clients: Sequence[Network], drops_rest: bool) -> Wish:
-    """Only ``clients`` may open connections to the ports; ``drops_rest``: and nothing else of the ports' networks is open to others.
+class Restriction(NamedTuple):
+    """Only ``clients`` may open connections to the ports; ``drops_rest``: and nothing else of the ports' networks is open to others."""
+
+    ports: Sequence[Port]
+    clients: Sequence[Network]
+    drops_rest: bool
+
+
+def published(situation: Situation, wanted: Sequence[str], container: str | None, network: str | None) -> list[Port]:
+    """The published ports that all of this means: PORT or PORT/PROTOCOL as clients ask for them, a container, a network."""
+    found = situation.docker.ports
+    if wanted:
+        found = [p for p in found if {str(p.host_port), f"{p.host_port}/{p.proto}"} & set(wanted)]
+    if network:
+        bridges = {side.bridge for side in sides(situation, network) if side.address is None}
+        found = [p for p in found if p.bridge in bridges]
+    if container:
+        addresses = {str(side.address).partition("/")[0] for side in sides(situation, container) if side.address}
+        found = [p for p in found if p.container_ip in addresses]
+    return found
+
+
+def nothing_published(situations: Sequence[Situation]) -> str:
+    """What to say when no port is meant."""
+    known = sorted({f"{p.host_port}/{p.proto}" for s in situations for p in s.docker.ports})
+    return f"no published port is meant by that: there {'are ' + listed(known) if known else 'is none'}"
+
+
+def restrict(situation: Situation, wanted: Sequence[Restriction], followed: bool = False) -> Wish:
+    """Published ports for some clients alone. ``followed``: other new rules of DOCKER-USER are to be asked afterwards.
 
     A packet is told by the port that the client asked for (--ctorigdstport), for Docker has rewritten it before. Where DOCKER-USER has
-    rules already, the new ones get a chain of their own, so that they let nothing past the old ones.
+    other rules, these get a chain of their own, so that they let nothing past the others.
     """
-    own = OWN if situation.docker.user_rules else None
+    own = OWN if followed or situation.docker.user_rules else None
     names = {c for t in situation.ruleset.tables.values() for c in t.chains}
     own = next(n for n in (OWN, *(f"{OWN}-{i}" for i in range(2, 1000))) if n not in names) if own else None
-    wanted = [
+    rules: list[tuple[str, str, dict[str, str]]] = [
         ("-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN", "restrict-answers", {}),
-        *_of_ports(ports, clients),
+        *(rule for one in wanted for rule in _of_ports(one.ports, one.clients)),
     ]
-    if drops_rest:
-        bridges = dict.fromkeys(p.bridge for p in ports if p.bridge)
-        wanted += [(f"! -i {plain(b)} -o {plain(b)} -j DROP", "restrict-rest", {"bridge": b}) for b in bridges]
+    closed = dict.fromkeys(p.bridge for one in wanted if one.drops_rest for p in one.ports if p.bridge)
+    rules += [(f"! -i {plain(b)} -o {plain(b)} -j DROP", "restrict-rest", {"bridge": b}) for b in closed]
     made: list[Line] = [
         line(situation, "filter", own or USER, None if own else number, options, name, **values)
-        for number, (options, name, values) in enumerate(wanted, 1)
+        for number, (options, name, values) in enumerate(rules, 1)
     ]
     jump = [line(situation, "filter", USER, 1, f"-j {own}", "restrict-jump")] if own else []
     return Wish(situation.family, own, (*made, *jump))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from iptexplain.errors import UsageError
@@ -25,13 +25,17 @@ FALLS = {"closed", "refused"}
 
 
 class Line(NamedTuple):
-    """A rule to be inserted at the place ``at`` of its chain, or appended (None). ``options`` as iptables-save spells them."""
+    """A rule to be inserted at the place ``at`` of its chain, or appended (None). ``options`` as iptables-save spells them.
+
+    ``opens``: packets may be let through by it, and none be stopped; else they may be stopped by it, and none be let through.
+    """
 
     table: str
     chain: str
     at: int | None
     options: str
     reason: Reason
+    opens: bool = False
 
     def command(self) -> str:
         """``-I CHAIN NUMBER options`` or ``-A CHAIN options``, the same for iptables and for iptables-restore."""
@@ -93,24 +97,24 @@ def user_chain(situation: Situation) -> tuple[int, int | None]:
     return len(chain.rules), len(chain.rules) if ends else None
 
 
-def prove(situation: Situation, wish: Wish, opens: bool) -> Proved:
-    """Compare the rules with and without the new ones for all packets. ``opens``: packets may be let through by the new rules,
-    and none be stopped; else they may be stopped by the new rules, and none be let through."""
+def prove(situation: Situation, wish: Wish) -> Proved:
+    """Compare the rules with and without the new ones for all packets."""
     text = "\n".join([*_lines(situation, wish), ""])
     made = parse(text, SIDES[1])
-    first = {number for number, one in enumerate(text.split("\n"), 1) if one in {each.command() for each in wish.lines}}
+    opens = {each.command(): each.opens for each in wish.lines}
+    new = {number: opens[one] for number, one in enumerate(text.split("\n"), 1) if one in opens}
     old = Dump(situation.dump.file, situation.dump.text, (situation.ruleset,))
     before, after = (situation.snapshot._replace(dumps=(dump,)) for dump in (old, made))
     compared = tuple(compare(before, after, SIDES))
-    strangers = [flow for one in compared for flow in one.flows if not _is_asked(one, flow, first, opens)]
+    strangers = [flow for one in compared for flow in one.flows if not _is_asked(one, flow, new)]
     return Proved(compared, tuple(strangers))
 
 
-def _is_asked(compared: Compared, flow: Flow, lines: set[int], opens: bool) -> bool:
-    """Whether a flow changes in the way that was asked for, and by one of the new rules."""
+def _is_asked(compared: Compared, flow: Flow, new: Mapping[int, bool]) -> bool:
+    """Whether a flow changes in the way that was asked for, and by one of the new rules (their lines, and whether they open)."""
     ends = [compared.told(end) for end in flow.region.now]
-    by_us = all(not isinstance(end.by, str | None) and end.by.line in lines for end in ends)
-    return by_us and (flow.kind == "opened" if opens else flow.kind in FALLS)
+    opens = {None if isinstance(end.by, str | None) else new.get(end.by.line) for end in ends}
+    return (opens == {True} and flow.kind == "opened") or (opens == {False} and flow.kind in FALLS)
 
 
 def _lines(situation: Situation, wish: Wish) -> Iterator[str]:

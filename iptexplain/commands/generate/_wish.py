@@ -53,7 +53,7 @@ def named(situations: Sequence[Situation], a: str, b: str) -> list[tuple[Situati
     return both
 
 
-def answer(wanted: Sequence[tuple[Situation, Callable[[], Wish]]], opens: bool, syntax: str, proof: str | None) -> int:
+def answer(wanted: Sequence[tuple[Situation, Callable[[], Wish]]], syntax: str, proof: str | None) -> int:
     """Print the rules, and on standard error what they change; the exit status. A family that has no place for them is named,
     where another has one."""
     lacking = [message for situation, _ in wanted if (message := lacks_user_chain(situation))]
@@ -64,9 +64,9 @@ def answer(wanted: Sequence[tuple[Situation, Callable[[], Wish]]], opens: bool, 
     made = [(situation, make()) for situation, make in wanted if not lacks_user_chain(situation)]
     facts = [_facts(situation, wish) for situation, wish in made]
     click.echo(environment().get_template("outputs/wish.j2").render(families=facts, syntax=syntax), nl=False)
-    proofs = [prove(situation, wish, opens) for situation, wish in made]
-    for (situation, _), each in zip(made, proofs, strict=True):
-        _tell(situation, each, opens)
+    proofs = [prove(situation, wish) for situation, wish in made]
+    for (situation, wish), each in zip(made, proofs, strict=True):
+        _tell(situation, wish, each)
     if proof:
         found = difference_json([one for each in proofs for one in each.compared])
         save(proof, json.dumps({"schema": SCHEMA, **found}, indent=2) + "\n")
@@ -91,14 +91,15 @@ def _shell(command: str) -> str:
     return " ".join(word if word == "!" else shlex.quote(word) for word in shlex.split(command))
 
 
-def _tell(situation: Situation, proof: Proved, opens: bool) -> None:
+def _tell(situation: Situation, wish: Wish, proof: Proved) -> None:
     found = counts(proof.compared)
     document = environment().get_template("documents/difference.j2")
     sides = dict(zip(("old", "new"), SIDES, strict=True))
     decided = all(one.decided for one in proof.compared)
     families = [one.facts() for one in proof.compared]
     verdict = environment().get_template("documents/wish.j2").render(
-        family=situation.family, proof=proof, opens=opens, decided=decided, changes=bool(proof.flows)
+        family=situation.family, proof=proof, decided=decided, changes=bool(proof.flows),
+        do=[{True: "open", False: "close"}[opens] for opens in sorted({line.opens for line in wish.lines}, reverse=True)],
     )  # fmt: skip
     click.echo(text(verdict), err=True, nl=False)
     click.echo(

@@ -39,4 +39,4 @@ def command(
         raise UsageError(f"'{said(b)}': after the port stands one of {', '.join(PROTOCOLS)}")
     service = Service(proto or "tcp", port) if port is not None else None
     found = named(families(read_named(dump, inspected)), a, name)
-    ctx.exit(answer([(s, partial(allow, s, one, other, service)) for s, one, other in found], True, syntax, proof))
+    ctx.exit(answer([(s, partial(allow, s, one, other, service)) for s, one, other in found], syntax, proof))

@@ -29,4 +29,4 @@ def command(
     rules change is compared for all packets and said on standard error; the exit status is 1 when something else changes.
     """
     found = named(families(read_named(dump, inspected)), a, b)
-    ctx.exit(answer([(s, partial(isolate, s, one, other)) for s, one, other in found], False, syntax, proof))
+    ctx.exit(answer([(s, partial(isolate, s, one, other)) for s, one, other in found], syntax, proof))

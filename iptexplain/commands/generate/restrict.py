@@ -12,10 +12,8 @@ from iptexplain.commands._io import DUMP
 from iptexplain.commands.generate._wish import answer, families, wish_options
 from iptexplain.errors import OptionError, UsageError
 from iptexplain.explain.situation import Situation
-from iptexplain.explain.words import listed, said
-from iptexplain.generate.between import sides
-from iptexplain.generate.restrict import restrict
-from iptexplain.recognise.docker_port import Port
+from iptexplain.explain.words import said
+from iptexplain.generate.restrict import Restriction, nothing_published, published, restrict
 from iptexplain.rules.addresses import Network, to_network
 
 
@@ -51,14 +49,11 @@ def command(
         raise UsageError("say which ports: --port, --container or --network")
     found = families(read_named(dump, inspected))
     networks = [_network(text) for text in clients]
-    chosen = [(s, _ports(s, ports, container, network)) for s in found]
+    chosen = [(s, published(s, ports, container, network)) for s in found]
     if not any(mine for _, mine in chosen):
-        published = sorted({f"{p.host_port}/{p.proto}" for s in found for p in s.docker.ports})
-        raise UsageError(
-            f"no published port is meant by that: there {'are ' + listed(published) if published else 'is none'}"
-        )
-    made = [(s, partial(restrict, s, mine, _of(s, networks), drop_rest)) for s, mine in chosen if mine]
-    ctx.exit(answer(made, False, syntax, proof))
+        raise UsageError(nothing_published(found))
+    made = [(s, partial(restrict, s, [Restriction(mine, _of(s, networks), drop_rest)])) for s, mine in chosen if mine]
+    ctx.exit(answer(made, syntax, proof))
 
 
 def _network(text: str) -> Network:
@@ -70,17 +65,3 @@ def _network(text: str) -> Network:
 
 def _of(situation: Situation, networks: Sequence[Network]) -> list[Network]:
     return [n for n in networks if n.family == situation.family]
-
-
-def _ports(situation: Situation, wanted: Sequence[str], container: str | None, network: str | None) -> list[Port]:
-    """The published ports that all of the options mean."""
-    found = situation.docker.ports
-    if wanted:
-        found = [p for p in found if {str(p.host_port), f"{p.host_port}/{p.proto}"} & set(wanted)]
-    if network:
-        bridges = {side.bridge for side in sides(situation, network) if side.address is None}
-        found = [p for p in found if p.bridge in bridges]
-    if container:
-        addresses = {str(side.address).partition("/")[0] for side in sides(situation, container) if side.address}
-        found = [p for p in found if p.container_ip in addresses]
-    return found
