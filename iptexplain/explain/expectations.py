@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import product
 from typing import NamedTuple
 
@@ -23,6 +22,8 @@ ENDS = {"from": "src", "to": "dst"}
 """The keys for the ends, and the packet fields that may stand instead of them."""
 
 KEYS = (*ENDS, "expect", "by", "answer", "name", "ipv6")
+
+HELP = "'iptexplain test --help' names those that there are"
 
 LISTS = (*ENDS, *ENDS.values(), "proto", "sport", "dport")
 """The keys that may hold a list; each of its items makes an expectation of its own."""
@@ -90,7 +91,7 @@ def read_expectations(text: str, file: str) -> tuple[list[Expectation], Written]
 def _flows(root: Node, written: Written) -> list[Node]:
     """The list that a YAML document is, or has under ``flows``."""
     if isinstance(root.value, dict) and "flows" in root.value:
-        _check_keys(root.value, ("flows",), written)
+        written.check_keys(root.value, ("flows",), HELP)
         root = root.value["flows"]
     if isinstance(root.value, list):
         return root.value
@@ -105,7 +106,9 @@ def _expectations(flow: Node, written: Written) -> list[Expectation]:
     if not isinstance(flow.value, dict):
         written.wrong(flow.location, f"an expectation is a mapping with from, to and expect, not {flow.kind}")
         return []
-    meant = _check_keys(flow.value, (*KEYS, *FIELDS), written)
+    meant = written.check_keys(
+        {key: node for key, node in flow.value.items() if not key.startswith("set:")}, (*KEYS, *FIELDS), HELP
+    )
     for key, field in {**ENDS, "expect": ""}.items():
         if not {key, field} & {*flow.value, *meant}:
             written.wrong(flow.location, f"'{key}' is missing: say {MISSING[key]}")
@@ -140,19 +143,6 @@ def _expectation(location: Location, nodes: dict[str, Node]) -> Expectation:
 
 def _is_known(key: str) -> bool:
     return key in KEYS or key in FIELDS or key.startswith("set:")
-
-
-def _check_keys(mapping: dict[str, Node], known: Sequence[str], written: Written) -> set[str]:
-    """Unknown keys are errors; the keys that were probably meant."""
-    meant = set()
-    for key, node in mapping.items():
-        if key in known or key.startswith("set:"):
-            continue
-        near = difflib.get_close_matches(key, known, 1)
-        meant |= set(near)
-        hint = f"did you mean '{near[0]}'?" if near else "'iptexplain test --help' names those that there are"
-        written.wrong(node.key, f"unknown key '{key}': {hint}")
-    return meant
 
 
 def _values(key: str, node: Node, written: Written) -> list[Node]:

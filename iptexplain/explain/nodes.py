@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from iptexplain.errors import Location, ParseError
@@ -54,6 +55,16 @@ class Written:
 
     def at(self, line: int, column: int = 0) -> Location:
         return Location(self.file, line, column)
+
+    def check_keys(self, mapping: dict[str, Node], known: Sequence[str], hint: str) -> set[str]:
+        """Unknown keys are errors; the keys that were probably meant. ``hint``: what to say where nobody knows."""
+        meant = set()
+        for key, node in mapping.items():
+            if key not in known:
+                near = difflib.get_close_matches(key, known, 1)
+                meant |= set(near)
+                self.wrong(node.key, f"unknown key '{key}': " + (f"did you mean '{near[0]}'?" if near else hint))
+        return meant
 
     def mapping(self, pairs: Iterable[tuple[str, Node]]) -> dict[str, Node]:
         """The pairs by their keys; YAML and JSON would let the last one of a key win, and nobody would see it."""

@@ -10,8 +10,10 @@ from iptexplain.errors import UsageError
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import said
 from iptexplain.generate.wish import USER, Line, Wish, line, plain, user_chain
+from iptexplain.host.endpoints import split_port
 from iptexplain.rules.addresses import Network, to_network
 
+PROTOCOLS = ("tcp", "udp", "sctp")
 DIRECT = ("direct", "direct-port", "direct-subnet")
 """Roles of Docker's rules in raw that drop what is sent straight to a container."""
 
@@ -46,6 +48,31 @@ def sides(situation: Situation, name: str) -> list[Side]:
         for a in e.addresses
         if e.interface in bridges and name in (e.name, str(a))
     ]
+
+
+def named(situations: Sequence[Situation], a: str, b: str) -> list[tuple[Situation, list[Side], list[Side]]]:
+    """The families in which both names stand for something; raises UsageError where there is none."""
+    found = [(s, sides(s, a), sides(s, b)) for s in situations]
+    for name, known in ((a, any(one for _, one, _ in found)), (b, any(other for _, _, other in found))):
+        if not known:
+            networks = dict.fromkeys(x for s in situations for n in s.docker.networks for x in (n.name, n.bridge) if x)
+            containers = dict.fromkeys(e.name for s in situations for e in s.topology.endpoints)
+            raise UsageError(
+                f"'{said(name)}' is no Docker network and no container here: there are {', '.join(map(said, [*networks, *containers]))}"
+            )
+    both = [each for each in found if each[1] and each[2]]
+    if not both:
+        raise UsageError(f"{said(a)} and {said(b)} have no addresses of the same family")
+    return both
+
+
+def split_service(text: str) -> tuple[str, Service | None]:
+    """``B:PORT/PROTOCOL`` or ``B:PORT`` (of TCP) or ``B``; raises UsageError."""
+    end, slash, proto = text.partition("/")
+    name, port = split_port(end)
+    if slash and (port is None or proto not in PROTOCOLS):
+        raise UsageError(f"'{said(text)}': after the port stands one of {', '.join(PROTOCOLS)}")
+    return name, Service(proto or "tcp", port) if port is not None else None
 
 
 def _options(source: Side, target: Side, match: str = "") -> str:

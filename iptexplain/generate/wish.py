@@ -99,7 +99,7 @@ def user_chain(situation: Situation) -> tuple[int, int | None]:
 
 def prove(situation: Situation, wish: Wish) -> Proved:
     """Compare the rules with and without the new ones for all packets."""
-    text = "\n".join([*_lines(situation, wish), ""])
+    text = with_wish(situation, wish)
     made = parse(text, SIDES[1])
     opens = {each.command(): each.opens for each in wish.lines}
     new = {number: opens[one] for number, one in enumerate(text.split("\n"), 1) if one in opens}
@@ -117,8 +117,12 @@ def _is_asked(compared: Compared, flow: Flow, new: Mapping[int, bool]) -> bool:
     return (opens == {True} and flow.kind == "opened") or (opens == {False} and flow.kind in FALLS)
 
 
-def _lines(situation: Situation, wish: Wish) -> Iterator[str]:
+def with_wish(situation: Situation, wish: Wish) -> str:
     """All rules with the new ones, as iptables-restore would be given them."""
+    return "\n".join([*_lines(situation, wish), ""])
+
+
+def _lines(situation: Situation, wish: Wish) -> Iterator[str]:
     ruleset = situation.ruleset
     yield "# ip6tables-save" if situation.family == 6 else "# iptables-save"
     for name in BASE_CHAINS:

@@ -13,14 +13,15 @@ from tests.test_wish import CALLS
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_commands_and_restore_make_the_same_rules(call: str) -> None:
-    way, name, *rest = CALLS[call]["words"]
-    words = [word for word in rest if word not in ("--format", "restore")]
+def test_commands_and_restore_make_the_same_rules(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(FIXTURES)
+    words = [word for word in CALLS[call]["words"] if word not in ("--format", "restore")]
+    name = next(word for word in words if word.endswith((".json", ".txt")))
     snapshot = read_snapshot((FIXTURES / name).read_text(), name)
     family = "6" if snapshot.families[0] == 6 else ""
     saved = []
     for syntax, load in (("commands", ["sh", "-e"]), ("restore", [f"ip{family}tables-restore", "--noflush"])):
-        made = CliRunner().invoke(program, ["generate", way, str(FIXTURES / name), *words, "--format", syntax])
+        made = CliRunner().invoke(program, ["generate", *words, "--format", syntax])
         with Namespace() as namespace:
             dump = snapshot.dumps[0].text
             assert namespace.run([f"ip{family}tables-restore"], input=dump).returncode == 0

@@ -13,8 +13,7 @@ from iptexplain.commands.generate.replace import save
 from iptexplain.errors import UsageError
 from iptexplain.explain.difference import counts, difference_json
 from iptexplain.explain.situation import Situation, situation_of
-from iptexplain.explain.words import environment, said
-from iptexplain.generate.between import Side, sides
+from iptexplain.explain.words import environment
 from iptexplain.generate.wish import SIDES, Proved, Wish, lacks_user_chain, prove, restored
 from iptexplain.host.snapshot import SCHEMA, Snapshot
 from iptexplain.outputs.text import text
@@ -35,22 +34,6 @@ def wish_options(function: F) -> F:
 
 def families(snapshot: Snapshot) -> list[Situation]:
     return [situation_of(snapshot, family) for family in snapshot.families]
-
-
-def named(situations: Sequence[Situation], a: str, b: str) -> list[tuple[Situation, list[Side], list[Side]]]:
-    """The families in which both names stand for something; raises UsageError where there is none."""
-    found = [(s, sides(s, a), sides(s, b)) for s in situations]
-    for name, known in ((a, any(one for _, one, _ in found)), (b, any(other for _, _, other in found))):
-        if not known:
-            networks = dict.fromkeys(x for s in situations for n in s.docker.networks for x in (n.name, n.bridge) if x)
-            containers = dict.fromkeys(e.name for s in situations for e in s.topology.endpoints)
-            raise UsageError(
-                f"'{said(name)}' is no Docker network and no container here: there are {', '.join(map(said, [*networks, *containers]))}"
-            )
-    both = [each for each in found if each[1] and each[2]]
-    if not both:
-        raise UsageError(f"{said(a)} and {said(b)} have no addresses of the same family")
-    return both
 
 
 def answer(wanted: Sequence[tuple[Situation, Callable[[], Wish]]], syntax: str, proof: str | None) -> int:

@@ -8,13 +8,8 @@ import click
 
 from iptexplain.commands._docker import docker_option, read_named
 from iptexplain.commands._io import DUMP
-from iptexplain.commands.generate._wish import answer, families, named, wish_options
-from iptexplain.errors import UsageError
-from iptexplain.explain.words import said
-from iptexplain.generate.between import Service, allow
-from iptexplain.host.endpoints import split_port
-
-PROTOCOLS = ("tcp", "udp", "sctp")
+from iptexplain.commands.generate._wish import answer, families, wish_options
+from iptexplain.generate.between import allow, named, split_service
 
 
 @click.command("allow", epilog=DUMP)
@@ -33,10 +28,6 @@ def command(
     The rules are asked after those that DOCKER-USER has, and before Docker's, which keep networks apart. What they change
     is compared for all packets and said on standard error; the exit status is 1 when something else changes.
     """
-    text, slash, proto = b.partition("/")
-    name, port = split_port(text)
-    if slash and (port is None or proto not in PROTOCOLS):
-        raise UsageError(f"'{said(b)}': after the port stands one of {', '.join(PROTOCOLS)}")
-    service = Service(proto or "tcp", port) if port is not None else None
+    name, service = split_service(b)
     found = named(families(read_named(dump, inspected)), a, name)
     ctx.exit(answer([(s, partial(allow, s, one, other, service)) for s, one, other in found], syntax, proof))

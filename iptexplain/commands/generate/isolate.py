@@ -8,8 +8,8 @@ import click
 
 from iptexplain.commands._docker import docker_option, read_named
 from iptexplain.commands._io import DUMP
-from iptexplain.commands.generate._wish import answer, families, named, wish_options
-from iptexplain.generate.between import isolate
+from iptexplain.commands.generate._wish import answer, families, wish_options
+from iptexplain.generate.between import isolate, named
 
 
 @click.command("isolate", epilog=DUMP)
