@@ -170,7 +170,7 @@ class Compared:
     # -- as JSON
 
     def json(self) -> list[dict[str, Any]]:
-        """The flows as design section 8 has regions."""
+        """The flows as regions, for JSON."""
         return [self._flow_json(flow) for flow in self.flows]
 
     def _flow_json(self, flow: Flow) -> dict[str, Any]:
@@ -238,7 +238,7 @@ def counts(compared: Sequence[Compared]) -> dict[str, int]:
 
 
 def difference_json(compared: Sequence[Compared]) -> dict[str, Any]:
-    """The answer as design section 8 has it, without its schema's number."""
+    """The answer for JSON, without its schema's number."""
     decided, found = all(one.decided for one in compared), [flow for one in compared for flow in one.json()]
     texts = [assumption_text(a) for one in compared for a in one.assumptions]
     return {
