@@ -1,4 +1,9 @@
-"""What a ruleset is compared with: a twin that does the same to every packet, and a change for one packet; and whom to ask about."""
+"""What a ruleset is compared with: a twin that does the same to every packet, and a change for one packet; and whom to ask about.
+
+    python -m benchmarks.variants SHAPE SIZE FILE
+
+Writes FILE, FILE.twin and FILE.changed, and prints how many rules there are and the service to ask about.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,11 @@ import ipaddress
 import json
 import random
 import re
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks.shapes import SHAPES
 
 ONE = "-A FORWARD -s {} -d {} -p tcp -m tcp --sport 999 --dport 22 -j {}"
 ENDS = {False: ("10.1.2.3/32", "10.9.9.9/32"), True: ("2001:db8::1/128", "2001:db8::2/128")}
@@ -76,3 +85,15 @@ def ungrouped(line: str) -> Iterator[str]:
         return
     for port in found[2].split(","):
         yield line.replace(found[0], f"-p {found[1]} -m {found[1]} --dport {port}")
+
+
+def main() -> None:
+    shape, size, file = sys.argv[1:]
+    text = SHAPES[shape].write(int(size))
+    for name, content in (("", text), (".twin", twin(text)), (".changed", changed(text))):
+        Path(file + name).write_text(content)
+    print(size if shape == "ipset" else len(re.findall(r"-A ", text)), service(text))
+
+
+if __name__ == "__main__":
+    main()
