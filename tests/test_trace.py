@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from iptexplain.commands import program
-from iptexplain.explain.situation import Situation
+from iptexplain.explain.situation import Situation, situations, verdict
 from iptexplain.explain.way import trace_facts, trace_json, why
 from iptexplain.host.snapshot import read_snapshot
 from iptexplain.rules.addresses import to_address
@@ -254,3 +254,40 @@ def test_a_packet_without_ports_has_none_in_the_end_either() -> None:
     outcome = trace(situation.ruleset, situation.topology, Packet({"iif": "", "proto": "gre", **ends})).outcome
     assert (outcome.by, outcome.fields["mark"]) == ("martian", 0)
     assert not {"sport", "dport"} & set(outcome.fields)
+
+
+MAYBE_MASQUERADED = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD {policy} [0:0]
+:OUTPUT ACCEPT [0:0]
+{rules}COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A POSTROUTING -o eth1 -m set --match-set far src -j SNAT --to-source 192.0.2.9
+COMMIT
+"""
+
+
+@pytest.mark.parametrize(
+    ("policy", "rules", "expected"),
+    [
+        ("ACCEPT", "", "accepted"),
+        ("DROP", "", "dropped"),
+        ("ACCEPT", "-A FORWARD -m set --match-set far src -j DROP\n", "unknown"),
+    ],
+)
+def test_what_arrives_with_one_source_or_another_arrives(policy: str, rules: str, expected: str) -> None:
+    facts = {
+        "schema": 1, "iptables": MAYBE_MASQUERADED.format(policy=policy, rules=rules),
+        "addresses": [
+            {"ifname": name, "addr_info": [{"family": "inet", "local": address, "prefixlen": 24}]}
+            for name, address in (("eth0", "198.51.100.1"), ("eth1", "192.0.2.1"))
+        ],
+        "routes": [{"dst": "198.51.100.0/24", "dev": "eth0"}, {"dst": "192.0.2.0/24", "dev": "eth1"}],
+    }  # fmt: skip
+    situation = situations(read_snapshot(json.dumps(facts)))[0]
+    way = situation.probe(situation.end("198.51.100.7"), situation.end("192.0.2.50"))
+    assert verdict(way) == expected

@@ -171,10 +171,14 @@ ARRIVED = ("forwarded", "delivered-local", "sent")
 
 
 def verdict(way: Trace) -> str:
-    """accepted, dropped, rejected or unknown; dropped also where only the order of two backends tells which of the two it is."""
+    """accepted, dropped, rejected or unknown; dropped also where only the order of two backends tells which of the two it is,
+    accepted also where a packet arrives at one place whatever nobody can decide, with one source or another."""
     kind, branches = way.outcome.kind, way.outcome.branches
     if branches and all(b.kind in ("dropped", "rejected") for b in branches):
         return "dropped"
+    places = {(b.kind, b.interface, b.fields["dst"], b.fields.get("dport")) for b in branches}
+    if len(places) == 1 and branches[0].kind in ARRIVED:
+        return "accepted"
     return "accepted" if kind in ARRIVED else kind
 
 
