@@ -21,6 +21,7 @@ from iptexplain.rules.values import Family
 from iptexplain.sets.analyse import Analysis
 from iptexplain.sets.change import Chosen, Shift
 from iptexplain.sets.ways import UNDECIDED, End
+from iptexplain.walk.conntrack import KNOWN
 from iptexplain.walk.outcome import Outcome, Trace
 from iptexplain.walk.packet import OneOf, Packet, read_fields
 from iptexplain.walk.trace import trace
@@ -73,6 +74,8 @@ class Pool:
             "tos": pick([0, 0, 8, 16, 184]), "mark": pick([0, 0, 0, 1, self.number(65535)]), "connmark": pick([0, 0, 1]),
             "mac_src": pick(self.macs),
         }  # fmt: skip
+        if fields["ctstate"] in KNOWN:
+            fields |= {"ctdir": pick(["ORIGINAL", "REPLY"]), "ctstatus": pick(["NONE", "NONE", "DNAT", "SNAT,DNAT"])}
         if fields["iif"] in self.bridges and self.ports:
             fields["physin"] = pick(["", *self.ports])
         if fields["iif"] in ("", "lo"):

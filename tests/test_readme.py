@@ -7,7 +7,7 @@ import pytest
 
 from iptexplain.commands import program
 from iptexplain.explain.reach import SECONDS
-from iptexplain.sets.analyse import LIMIT
+from iptexplain.sets.ground import LIMIT
 from tests.examples import ROOT, WIDTH, arguments, shown
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -15,9 +15,9 @@ from iptexplain.host.topology import Assumption
 from iptexplain.rules.model import Place
 from iptexplain.rules.targets.connmark import Connmark
 from iptexplain.rules.targets.mark import MarkTarget
-from iptexplain.sets.analyse import LIMIT
 from iptexplain.sets.change import Change, Chosen, Shift
 from iptexplain.sets.difference import ARRIVED, EVERYTHING, Comparison, Region, Scope
+from iptexplain.sets.ground import LIMIT
 from iptexplain.sets.ordinary import MOST, STRANGE, Line, Ordinary
 from iptexplain.sets.reach import FATES
 from iptexplain.sets.space import TooLarge

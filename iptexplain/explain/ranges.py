@@ -10,8 +10,8 @@ from iptexplain.sets.fields import BITS_OF, MARKS
 from iptexplain.sets.ordinary import STRANGE, Line, Ordinary
 from iptexplain.sets.spelling import Spelled, spelled, texts
 
-ORDER = ("proto", "own", "src", "host", "dst", "sport", "dport", "icmp_type", "icmp_code", "ctstate", "flags", "iif", "physin", "mac_src",
-         "length", "ttl", "tos", "fragment", "mark", "connmark")  # fmt: skip
+ORDER = ("proto", "own", "src", "host", "dst", "sport", "dport", "icmp_type", "icmp_code", "ctstate", "ctdir", "ctstatus", "flags",
+         "iif", "physin", "mac_src", "length", "ttl", "tos", "fragment", "mark", "connmark")  # fmt: skip
 """The fields in the order in which they are told; ``host``: that the packets are for this host, ``own``: that it sends them."""
 
 

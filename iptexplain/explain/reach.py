@@ -9,8 +9,9 @@ from iptexplain.explain.networks import assumption_text
 from iptexplain.explain.senders import meant, on_interface
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.values import fields_json, place_json
-from iptexplain.sets.analyse import LIMIT, Analysis
+from iptexplain.sets.analyse import Analysis
 from iptexplain.sets.boxes import Box
+from iptexplain.sets.ground import LIMIT
 from iptexplain.sets.reach import Question, Reach, Region
 from iptexplain.sets.space import TooLarge
 from iptexplain.sets.spelling import Spelled, texts

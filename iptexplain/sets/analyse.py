@@ -1,12 +1,13 @@
 """All packets' way through the host at once: as walk/passage.py takes one packet along, piece for piece.
 
-First packets of connections, and such as somebody says belong to one (``ctstate``), to which NAT does nothing; what conntrack
-remembers of particular connections is not looked at. Every field in the answer is the packet's as it came, or was made.
+First packets of connections, and such as somebody says belong to one (``ctstate``, ``ctdir``, ``ctstatus``), to which NAT does
+nothing; what conntrack remembers of particular connections is not looked at: a rule that asks for the ends of one that was
+rewritten, or of an answer's, may hold or not. Every field in the answer is the packet's as it came, or was made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -17,17 +18,14 @@ from iptexplain.rules.model import Place, Ruleset
 from iptexplain.sets.boxes import split
 from iptexplain.sets.chains import Chains
 from iptexplain.sets.change import Change, Changes, Copy, substituted
-from iptexplain.sets.conditions import Conditions, Questions
-from iptexplain.sets.fields import MARKS, REWRITTEN, STATUS, Fields
-from iptexplain.sets.kinds import Kinds
+from iptexplain.sets.conditions import Conditions
+from iptexplain.sets.fields import MARKS, REWRITTEN, STATUS
+from iptexplain.sets.ground import LIMIT, Ground
 from iptexplain.sets.nat import Nat
 from iptexplain.sets.roads import Roads
-from iptexplain.sets.space import BOTTOM, NO, YES, Diagram, Space
-from iptexplain.sets.ways import ACCEPT, DROP, NEXT, REJECT, End, Piece, Ways
+from iptexplain.sets.space import BOTTOM, NO, YES, Diagram
+from iptexplain.sets.ways import ACCEPT, DROP, NEXT, REJECT, End, Piece
 from iptexplain.walk.hooks import CONNTRACK, tables_at
-
-LIMIT = 5_000_000
-"""Nodes that an analysis may use when nobody says otherwise."""
 
 CHANGING = frozenset({*MARKS, "ctstate", "ctstatus", REWRITTEN, "tracked", "ttl", "tos"})
 """Fields that may change from one table to the next, beside those that NAT rewrites."""
@@ -37,21 +35,7 @@ NOTHING: Mapping[Place, Hashable] = MappingProxyType({})
 BEGUN = {"ctorigsrc": "src", "ctorigdst": "dst", "ctorigsrcport": "sport", "ctorigdstport": "dport"}
 
 
-class Ground:
-    """What analyses have in common whose diagrams are compared: one host, one space, one level for each field and question."""
-
-    def __init__(
-        self, rulesets: Sequence[Ruleset], topology: Topology, limit: int = LIMIT, seconds: float | None = None
-    ) -> None:
-        self.topology = topology
-        self.fields = Fields(rulesets, topology)
-        self.space = Space(self.fields.tops, limit, seconds)
-        self.kinds = Kinds(self.space, self.fields, topology)
-        self.ways = Ways(self.space)
-        self.questions: Questions = {}
-
-
-LASTING = frozenset({"proto", "src", "dst", "sport", "dport", "iif", "icmp_type", "icmp_code", "ctstate"})
+LASTING = frozenset({"proto", "src", "dst", "sport", "dport", "iif", "icmp_type", "icmp_code", "ctstate", "ctdir"})
 """Fields that a packet keeps from one hook to the next, if no rule changes them."""
 
 
@@ -121,8 +105,13 @@ class Analysis:
     def _start(self, **fields: Any) -> dict[int, Change]:
         level = self.fields.level
         start: dict[int, Change] = {level[new]: Copy(level[old]) for new, old in BEGUN.items()}
-        start |= {level[f"ctstatus:{bit}"]: 0 for bit in STATUS} | {level[REWRITTEN]: 0, level["tracked"]: 0}
-        return start | self._fixed(**fields)
+        return start | {level[REWRITTEN]: 0, level["tracked"]: 0} | self._fixed(**fields)
+
+    @cached_property
+    def _unmarked(self) -> Piece:
+        """Only packets of connections that are known can have been seen, or rewritten, before."""
+        bits: dict[int, Change] = {self.fields.level[f"ctstatus:{bit}"]: 0 for bit in STATUS}
+        return self.ways.choice(self.kinds.known, self.ways.go_on, self._go(bits))
 
     def _fixed(self, **fields: Any) -> dict[int, Change]:
         return {
@@ -142,6 +131,7 @@ class Analysis:
         past = self._narrowed(self.hook("POSTROUTING"), self._after(forward, inside))
         way = [
             self.roads.unseen(interface),
+            self._unmarked,
             self.roads.kind_of_frame(start),
             self.roads.lost_on_arrival(interface),
             seen,
@@ -214,6 +204,7 @@ class Analysis:
         start = self._start(iif="", physin="", physout="", pkttype="unicast")
         out, made = self.roads.way_out(), self._narrowed(self.hook("OUTPUT"), among)
         way = [
+            self._unmarked,
             self._go(start),
             out,
             made,

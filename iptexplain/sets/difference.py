@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from iptexplain.host.topology import Topology
 from iptexplain.rules.model import Place, Ruleset
-from iptexplain.sets.analyse import ANY, CHANGING, LIMIT, NOTHING, Analysis, Ground, Sent
+from iptexplain.sets.analyse import ANY, CHANGING, NOTHING, Analysis, Sent
 from iptexplain.sets.apart import NAT_FIELDS, Apart, alike, parted, rewriting
 from iptexplain.sets.boxes import split
+from iptexplain.sets.ground import LIMIT, Ground
 from iptexplain.sets.same import same_places
 from iptexplain.sets.space import NO, YES, Diagram, TooLarge
 from iptexplain.sets.ways import UNDECIDED, End, Piece

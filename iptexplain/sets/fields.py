@@ -125,7 +125,7 @@ class Fields:
             address("dst"), address("ctorigdst"), _numbers("dport", 65535), _numbers("ctorigdstport", 65535),
             address("src"), address("ctorigsrc"),
             *(interfaces.field(name) for name in ("iif", "oif", "physin", "physout")),
-            _words("ctstate", STATES),
+            _words("ctstate", STATES), _words("ctdir", ("ORIGINAL", "REPLY")),
             _numbers("sport", 65535), _numbers("ctorigsrcport", 65535),
             _numbers("icmp_type", 255), _numbers("icmp_code", 255), _words("fragment", (False, True)),
             _words("pkttype", ("unicast", "broadcast", "multicast", "otherhost")), _words("tracked", (False, True)), _words(REWRITTEN, (False, True)),

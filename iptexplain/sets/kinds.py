@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 from iptexplain.host.topology import Topology
@@ -17,7 +17,7 @@ from iptexplain.sets.fields import BITS_OF, Fields
 from iptexplain.sets.members import members
 from iptexplain.sets.places import Places
 from iptexplain.sets.space import NO, YES, Diagram, Space
-from iptexplain.walk.conntrack import TRACKED_PORTS
+from iptexplain.walk.conntrack import KNOWN, TRACKED_PORTS
 from iptexplain.walk.routing import way_back
 
 Part = tuple[Diagram, Any]
@@ -28,6 +28,9 @@ SMALL = 1024
 
 SAME = {"ctproto": "proto", "ctreplsrc": "dst", "ctrepldst": "src", "ctreplsrcport": "dport", "ctrepldstport": "sport"}
 """Of a connection's first packet: its answers come from where it goes now."""
+
+OTHER_ENDS = ("ctorig", "ctrepl")
+"""How the fields begin that are a connection's ends."""
 
 CONNECTION_PORTS = frozenset({"ctorigsrcport", "ctorigdstport", "ctreplsrcport", "ctrepldstport"})
 INTERFACES = frozenset({"iif", "oif", "physin", "physout"})
@@ -117,6 +120,23 @@ class Kinds:
 
     def parts(self, name: str, settings: Sequence[Setting], fields: Mapping[str, Any]) -> list[Part]:
         """The packets by their field ``name``, as far as a match with these settings, which has read ``fields``, tells apart."""
+        if name.startswith(OTHER_ENDS):
+            inner = self._by_connection(name, settings, fields)
+            return [(self.rewritten, Answer.UNKNOWN), *((self.space.minus(p, self.rewritten), v) for p, v in inner)]
+        return self._parts(name, settings, fields)
+
+    @cached_property
+    def known(self) -> Diagram:
+        """The packets of connections that conntrack knows."""
+        return self.one_of("ctstate", KNOWN)
+
+    @cached_property
+    def rewritten(self) -> Diagram:
+        """Those of them that are answers, or that NAT rewrites: whose connection's ends do not follow from their own."""
+        levels = [self.fields.level[name] for name in ("ctdir", "ctstatus:SNAT", "ctstatus:DNAT")]
+        return self.space.both(self.known, self.space.union([self.space.among(level, [(1, 1)]) for level in levels]))
+
+    def _by_connection(self, name: str, settings: Sequence[Setting], fields: Mapping[str, Any]) -> list[Part]:
         if name in CONNECTION_PORTS:
             proto = self.fields.level["proto"]
             kind = self.fields.all[proto]
@@ -131,7 +151,8 @@ class Kinds:
     def _parts(self, name: str, settings: Sequence[Setting], fields: Mapping[str, Any]) -> list[Part]:
         real = SAME.get(name, name)
         if name == "ctdir":
-            return [(YES, "ORIGINAL")]
+            reply = self.space.both(self.known, self.value("ctdir", "REPLY"))
+            return [(reply, "REPLY"), (self.space.complement(reply), "ORIGINAL")]
         if real not in self.fields.level and real not in BITS_OF:
             return self._of_host(name, fields)
         sets = self._told_apart(name, real, settings)

@@ -14,10 +14,10 @@ from iptexplain.host.topology import is_link_local
 from iptexplain.rules.addresses import Address, to_address
 from iptexplain.rules.matches.physdev import SOME_PORT
 from iptexplain.rules.values import Interval
-from iptexplain.sets.analyse import Ground
 from iptexplain.sets.boxes import Box, boxes
 from iptexplain.sets.change import substituted
 from iptexplain.sets.fields import ANOTHER
+from iptexplain.sets.ground import Ground
 from iptexplain.sets.reach import FIRST
 from iptexplain.sets.simplest import simplified
 from iptexplain.sets.space import NO, YES, Diagram

@@ -22,6 +22,10 @@ End = tuple["Address | OneOf", "int | OneOf | None"]
 """An address and a port, or for a ping its id."""
 
 
+KNOWN = ("ESTABLISHED", "RELATED")
+"""The states of packets that belong to a connection which is known already, or come because of one."""
+
+
 class Tuple(NamedTuple):
     """One direction of a connection. For a ping ``sport`` is its id and ``dport`` its type and code, as one number."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from iptexplain.host.topology import Topology
 from iptexplain.rules.answer import Answer
+from iptexplain.walk.conntrack import KNOWN
 from iptexplain.walk.packet import OneOf, Packet
 from iptexplain.walk.routing import way_back
 
@@ -20,12 +21,20 @@ class Seen(Packet):
         super().__init__(fields)
         self.topology, self.tracked = topology, tracked
 
+    def _is_rewritten(self) -> bool:
+        """Whether somebody says that it is an answer, or that NAT rewrites it, and not of which connection."""
+        status = str(self.fields.get("ctstatus", "")).split(",")
+        is_said = self.fields.get("ctdir") == "REPLY" or not {"SNAT", "DNAT"}.isdisjoint(status)
+        return is_said and self.tracked("ctstate") in KNOWN
+
     def field(self, name: str) -> Any:
         if name in self.fields:
             value = self.fields[name]
             return Answer.UNKNOWN if isinstance(value, OneOf) else value
         if name.startswith("ct"):
-            value = self.tracked(name)
+            value = (
+                Answer.UNKNOWN if name.startswith(("ctorig", "ctrepl")) and self._is_rewritten() else self.tracked(name)
+            )
             return Answer.UNKNOWN if isinstance(value, OneOf) else value
         if name.startswith("set:"):
             if any(isinstance(self.fields.get(end), OneOf) for end in ("src", "dst", "sport", "dport")):
