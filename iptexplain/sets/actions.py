@@ -83,13 +83,14 @@ class Actions:
     def _changed(self, target: Target, changes: Mapping[str, Any]) -> Diagram:
         """The end of packets whose fields become so."""
         new: dict[int, Change] = {}
+        unknown = _some(target)
         for name, value in changes.items():
             if name in BITS_OF:
-                bits = [Chosen(name)] * len(BITS_OF[name]) if value is Answer.UNKNOWN else bits_of(name, value)
+                bits = [unknown] * len(BITS_OF[name]) if value is Answer.UNKNOWN else bits_of(name, value)
                 new.update(zip(self.fields.bits(name), bits, strict=True))
             elif name in self.fields.level:
                 level = self.fields.level[name]
-                new[level] = Chosen(name) if value is Answer.UNKNOWN else self.fields.all[level].number(value)
+                new[level] = unknown if value is Answer.UNKNOWN else self.fields.all[level].number(value)
             elif name not in NO_MATTER:
                 return self._not_analysed(target)
         return self._next(new).map
@@ -130,12 +131,17 @@ class Actions:
         restores = target.get("restore_mark") is not None
         old, source = (self.fields.bits(name) for name in (("mark", "connmark") if restores else ("connmark", "mark")))
         if shifted:
-            return dict.fromkeys(old, Chosen("shifted mark"))
+            return dict.fromkeys(old, _some(target))
         taken, cleared = (target.value(key) for key in (("ctmask", "nfmask") if restores else ("nfmask", "ctmask")))
         new: dict[int, Change] = {}
         for n, (level, other) in enumerate(zip(old, source, strict=True)):
             if taken >> n & 1:
-                new[level] = Copy(other) if cleared >> n & 1 else Chosen("mark flipped by a mark")
+                new[level] = Copy(other) if cleared >> n & 1 else _some(target)
             elif cleared >> n & 1:
                 new[level] = 0
         return new
+
+
+def _some(target: Target) -> Chosen:
+    """A number that is not followed; the text says whose, for only then is it the same in two rulesets."""
+    return Chosen(target.save(Backend.NFT))

@@ -27,7 +27,7 @@ class Shift(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """Some number that only the kernel knows; ``text`` says from where."""
+    """Some number that only the kernel knows; ``text`` says from where, and no two choices have one text."""
 
     text: str
 
@@ -51,11 +51,11 @@ def _after(before: Mapping[int, Change], level: int, change: Change) -> Change:
         if isinstance(old, int):
             return old ^ change.flipped
         if change.flipped:
-            return Copy(old.level, not old.flipped) if isinstance(old, Copy) else Chosen("flipped")
-        return old if not isinstance(old, Shift) or change.level == level else Chosen("moved")
+            return Copy(old.level, not old.flipped) if isinstance(old, Copy) else Chosen(f"not {old}")
+        return old if not isinstance(old, Shift) or change.level == level else Chosen(f"{change.level} after {old}")
     if isinstance(change, Shift):
         moved = before.get(level)
-        return change if moved is None else change.of(moved) if isinstance(moved, int) else Chosen("moved twice")
+        return change if moved is None else change.of(moved) if isinstance(moved, int) else Chosen(f"{change} after {moved}")
     return change
 
 

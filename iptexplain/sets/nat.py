@@ -173,11 +173,11 @@ class Nat:
         tracked = self.kinds.one_of("proto", TRACKED_PORTS)
         yield Case(self.space.complement(tracked), None, YES)
         level = self.level[PORT_KEYS[manip]]
-        free = Chosen("a free port")
         if chosen.ports is None:
-            yield Case(tracked, free, NO) if random and manip == "src" else Case(tracked, None, YES)
+            yield Case(tracked, Chosen("a free port"), NO) if random and manip == "src" else Case(tracked, None, YES)
             return
         low, high = chosen.ports
+        free = Chosen(f"a free port of {low}-{high}" + (f", counted from {chosen.base}" if chosen.base else ""))
         if chosen.base is not None and manip == "dst":
             shift = Shift(tuple(_counted(low, high, chosen.base)))
             if len(shift.pieces) > MOST_PORTS:

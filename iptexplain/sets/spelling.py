@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 from iptexplain.rules.addresses import BITS, Address, Network, format_address
 from iptexplain.rules.values import Family, Interval
-from iptexplain.sets.fields import Fields
+from iptexplain.sets.fields import Field, Fields
+
+MOST_NAMES = 1024
+"""How many names in a row are listed."""
 
 ADDRESSES = frozenset({"src", "dst"})
 
@@ -51,9 +54,15 @@ def texts(fields: Fields, name: str, intervals: Sequence[Interval], family: Fami
     if name in ADDRESSES:
         return tuple(text for low, high in intervals for text in _networks(low, high, family))
     named = name != "proto" and not isinstance(field.value(0), int)
-    if named:
-        return tuple(str(field.value(n)) for low, high in intervals for n in range(low, high + 1))
-    return tuple(str(field.value(low)) if low == high else f"{low}-{high}" for low, high in intervals)
+    return tuple(text for low, high in intervals for text in _one_range(field, low, high, named))
+
+
+def _one_range(field: Field, low: int, high: int, named: bool) -> Iterator[str]:
+    """Names one by one, as far as a person may read them; numbers, and what has too many names, by their ends."""
+    if low == high or (named and high - low < MOST_NAMES):
+        yield from (str(field.value(n)) for n in range(low, high + 1))
+    else:
+        yield f"{field.value(low)}-{field.value(high)}" if named else f"{low}-{high}"
 
 
 def _networks(low: int, high: int, family: Family) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from iptexplain.rules.model import Place
 from iptexplain.sets.boxes import split
-from iptexplain.sets.change import Changes, composed, substituted
+from iptexplain.sets.change import Changes, Chosen, composed, substituted
 from iptexplain.sets.space import BOTTOM, NO, YES, Diagram, Space
 
 NEXT, RETURN, ACCEPT, DROP, REJECT, UNDECIDED = "next", "return", "accept", "drop", "reject", "undecided"
@@ -121,7 +121,10 @@ class Ways:
         key = (end, second)
         if key not in self._later:
             first: End = self.space.values[end]
-            found = substituted(self.space, second.map, first.changes, self.undecided)
+            # Where the answer hangs on a number that is not followed, it is the same only for the same question about it.
+            chosen = [(level, change.text) for level, change in first.changes if isinstance(change, Chosen)]
+            unknown = self.space.end(End(UNDECIDED, by=f"question {second.map} about {chosen}"))
+            found = substituted(self.space, second.map, first.changes, unknown)
             self._later[key] = self.turned(found, first.before)
         return self._later[key]
 
