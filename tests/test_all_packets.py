@@ -16,7 +16,8 @@ from iptexplain.explain.networks import reach
 from iptexplain.explain.situation import Situation, situations
 from iptexplain.host.snapshot import read_snapshot
 from iptexplain.rules.addresses import Address
-from iptexplain.sets.reach import FATES, FIRST
+from iptexplain.sets.example import FIRST
+from iptexplain.sets.reach import FATES
 from iptexplain.walk.packet import Packet
 from iptexplain.walk.trace import trace
 

@@ -265,3 +265,50 @@ REFUSED = [
 def test_refused(arguments: tuple[Any, ...], status: int, message: str) -> None:
     result = CliRunner().invoke(program, [str(a) for a in arguments], input="")
     assert (result.exit_code, message in result.output) == (status, True), result.output
+
+
+EMPTY = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{rules}COMMIT\n"
+LO = "-A INPUT -i lo -j DROP\n"
+SSH = """*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A PREROUTING -i eth0 -p tcp -m tcp --dport 22 -j DNAT --to-destination 10.9.0.2
+COMMIT
+"""
+
+
+def snapshot(outside: str, rules: str, more: str = "") -> str:
+    far = {"ifname": "eth9", "addr_info": [{"family": "inet", "local": "10.9.0.1", "prefixlen": 24}]}
+    near = {"ifname": outside, "addr_info": [{"family": "inet", "local": "192.0.2.1", "prefixlen": 24}]}
+    routes = [
+        {"dst": "default", "dev": outside, "gateway": "192.0.2.254"},
+        {"dst": "192.0.2.0/24", "dev": outside}, {"dst": "10.9.0.0/24", "dev": "eth9"},
+    ]  # fmt: skip
+    text = EMPTY.format(rules=rules) + more
+    return json.dumps({"schema": 1, "iptables": text, "addresses": [near, far], "routes": routes})
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "options", "last"),
+    [
+        (EMPTY.format(rules=""), EMPTY.format(rules=LO), ["--only", "input"], "closed"),
+        (EMPTY.format(rules=LO), EMPTY.format(rules=LO), ["--only", "input"], ""),
+        (EMPTY.format(rules=""), EMPTY.format(rules=LO), ["--only", "forward"], ""),
+        (snapshot("eth0", "", SSH), snapshot("eth0", ""), ["--ignore-interface", "eth9"], "rewritten"),
+        (snapshot("ens3", "-A FORWARD -i br0 -o ens3 -j DROP\n"), snapshot("eth0", ""), ["--map", "eth0=ens3"], "opened"),
+        (snapshot("ens3", LO), snapshot("eth0", LO), ["--map", "eth0=ens3"], ""),
+    ],
+)  # fmt: skip
+def test_what_is_compared_is_all_that_was_asked(
+    tmp_path: Path, theirs: str, ours: str, options: list[str], last: str
+) -> None:
+    against, rules = tmp_path / "dump", tmp_path / "rules"
+    against.write_text(theirs)
+    rules.write_text(ours)
+    result = CliRunner().invoke(program, ["check", str(rules), "--against", str(against), "-o", "json", *options])
+    answer = json.loads(result.stdout)
+    kinds = {r["kind"] for r in answer["regions"]}
+    assert last in kinds if last else not kinds
+    assert result.exit_code == bool(last)

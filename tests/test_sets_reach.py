@@ -19,7 +19,8 @@ from iptexplain.host.snapshot import read_snapshot
 from iptexplain.rules.addresses import Address
 from iptexplain.rules.values import Family, Interval
 from iptexplain.sets.analyse import Analysis
-from iptexplain.sets.reach import FATES, FIRST, Question, Reach
+from iptexplain.sets.example import FIRST
+from iptexplain.sets.reach import FATES, Question, Reach
 from iptexplain.sets.space import NO
 from iptexplain.sets.spelling import between, networks
 from iptexplain.walk.conntrack import PINGS, TRACKED_PORTS
@@ -260,3 +261,26 @@ def test_between_is_the_rest() -> None:
 def test_what_was_assumed_is_said() -> None:
     shown = run(TWO_NETWORKS, "--from", "internet", "--assume", "bridge-nf-call-iptables=0")
     assert "bridge-nf-call-iptables=0: you said so" in shown.partition("Taken for granted")[2]
+
+
+SHIFTED = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+-A PREROUTING -d 192.0.2.1/32 -p tcp -m tcp --dport 5000:5999 -j DNAT --to-destination 10.9.0.5:1000-1999/5000
+-A PREROUTING -d 192.0.2.0/24 -j NETMAP --to 10.9.0.0/24
+COMMIT
+"""
+
+
+@pytest.mark.parametrize("target", ["10.9.0.5:1500", "10.9.0.5", "10.9.0.6:1500"])
+def test_what_is_moved_within_a_range_lands_by_its_own_number(target: str) -> None:
+    situation = situations(read_snapshot(SHIFTED, "shifted"))[0]
+    asked = Asked(situation, "internet", target)
+    assert hold(situation, asked.reach, asked.question, undecided=False)

@@ -64,4 +64,5 @@ def _renamed(snapshot: Snapshot, mapped: tuple[str, ...]) -> Snapshot:
             raise UsageError(f"--map {text}: write NAME=NAME, such as eth0=ens3")
         names[name] = other
     dumps = (Dump(d.file, d.text, tuple(renamed(r, names) for r in d.rulesets), d.ignored) for d in snapshot.dumps)
-    return snapshot._replace(dumps=tuple(dumps))
+    # What RULES' snapshot says of the host has the old names; where some are mapped, the host is DUMP's.
+    return snapshot._replace(dumps=tuple(dumps), facts={} if names else snapshot.facts)

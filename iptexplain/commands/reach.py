@@ -19,7 +19,7 @@ from iptexplain.rules.parameters import Protocol
     "--from",
     "source",
     metavar="END",
-    help="Who sends: an address, a container, a network, an interface, or the word host or internet; anybody when it is left out.",
+    help="Who sends: an address, a container, a network, an interface, or the word host or internet; anybody outside when it is left out.",
 )
 @click.option(
     "--to", "target", metavar="END[:PORT]",

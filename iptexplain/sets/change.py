@@ -55,7 +55,13 @@ def _after(before: Mapping[int, Change], level: int, change: Change) -> Change:
         return old if not isinstance(old, Shift) or change.level == level else Chosen(f"{change.level} after {old}")
     if isinstance(change, Shift):
         moved = before.get(level)
-        return change if moved is None else change.of(moved) if isinstance(moved, int) else Chosen(f"{change} after {moved}")
+        return (
+            change
+            if moved is None
+            else change.of(moved)
+            if isinstance(moved, int)
+            else Chosen(f"{change} after {moved}")
+        )
     return change
 
 

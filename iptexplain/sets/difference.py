@@ -99,7 +99,7 @@ class Comparison:
     def interfaces(self) -> list[str]:
         """The ways into the host's rules; "" is that of its own packets. (What comes in by lo it has made itself.)"""
         incoming = [name for name in self.sides[0].interfaces if name not in {"lo", *self.scope.ignored}]
-        own = not self.scope.hooks or "OUTPUT" in self.scope.hooks
+        own = not self.scope.hooks or bool(self.scope.hooks & {"OUTPUT", "INPUT"})
         return [*([""] if own else []), *(incoming if self.scope.hooks != {"OUTPUT"} else [])]
 
     # -- the answer
@@ -139,7 +139,7 @@ class Comparison:
         kept = []
         for end, packets in split(self.space, found).items():
             was, now = (self.space.ends(side) for side in self.space.values[end])
-            arrived = [e.interface for e in (*was, *now) if e.way in ("forwarded", "sent")]
+            arrived = [_leaves(e) for e in (*was, *now) if e.way in ARRIVED]
             if arrived and self.scope.ignored.issuperset(arrived):
                 continue
             if len(was) == len(now) == 1:
@@ -263,14 +263,14 @@ class Comparison:
     def _in_scope(self, interface: str) -> Diagram:
         """The packets that come in by ``interface`` and get to one of the hooks that are asked for, on either side."""
         wanted = self.scope.hooks
-        if not wanted or not interface:
+        if not wanted or (not interface and "OUTPUT" in wanted):
             return YES
         found = []
         for side, ruleset in zip(self.sides, self.rulesets, strict=True):
             marked = Analysis(ruleset, self.topology, ground=self.ground, same=side.conditions.same)
-            marked.hooks["PREROUTING", False] = self._piece(side, ("PREROUTING", False))
-            for hook in ("INPUT", "FORWARD"):
-                marked.hooks[hook, False] = self.ground.ways.ending(End("dropped", by=hook))
+            for hook in {hook for branch in BRANCHES[bool(interface)] for hook in branch}:
+                here = self.ground.ways.ending(End("dropped", by=hook[0])) if hook[0] in ("INPUT", "FORWARD") else None
+                marked.hooks[hook] = here or self._piece(side, hook)
             found.append(self.space.where(marked.ways_of(interface), lambda end: end and end.by in wanted))
         return self.space.either(*found)
 

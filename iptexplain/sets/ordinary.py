@@ -16,9 +16,9 @@ from iptexplain.rules.matches.physdev import SOME_PORT
 from iptexplain.rules.values import Interval
 from iptexplain.sets.boxes import Box, boxes
 from iptexplain.sets.change import substituted
+from iptexplain.sets.example import FIRST
 from iptexplain.sets.fields import ANOTHER
 from iptexplain.sets.ground import Ground
-from iptexplain.sets.reach import FIRST
 from iptexplain.sets.simplest import simplified
 from iptexplain.sets.space import NO, YES, Diagram
 from iptexplain.walk.conntrack import PINGS, TRACKED_PORTS

@@ -6,37 +6,22 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from iptexplain.rules.addresses import Address, to_address
 from iptexplain.rules.model import Place
 from iptexplain.rules.values import Interval
 from iptexplain.sets.analyse import Analysis, Sent
 from iptexplain.sets.boxes import Box, boxes, split
 from iptexplain.sets.change import Change, Changes, Chosen, Shift, substituted
+from iptexplain.sets.example import FIRST, Examples
 from iptexplain.sets.space import NO, YES, Diagram
-from iptexplain.sets.spelling import ADDRESSES, Spelled, spelled
+from iptexplain.sets.spelling import Spelled, spelled
 from iptexplain.sets.ways import UNDECIDED, End
-from iptexplain.walk.conntrack import PINGS, TRACKED_PORTS
 
 ARRIVED = frozenset({"forwarded", "delivered-local", "sent"})
 FATES = {**dict.fromkeys(ARRIVED, "accepted"), "dropped": "dropped", "rejected": "rejected", UNDECIDED: "unknown"}
 """How a way ends → what is said of it."""
 
-FIRST = {"ctstate": "NEW", "fragment": False, "flags": frozenset({"SYN"}), "ttl": 64, "mark": 0, "connmark": 0}
-"""What the packets of a question have when nobody says otherwise: the first of a connection."""
-
-USUAL = {"proto": (6, 17, 1, 58), "sport": (40000,), "dport": (8080, 80)}
-"""Numbers that an example has where it may, the first that fits."""
-
-
 SHOWN = ("proto", "src", "dst", "sport", "dport", "icmp_type", "icmp_code", "iif", "physin", "mac_src", "length", "tos")
 """The fields of a region in the order in which they are told."""
-
-
-DOCUMENTED = {
-    (4, "src"): ("198.51.100.7", "192.0.2.7"), (4, "dst"): ("203.0.113.7",),
-    (6, "src"): ("2001:db8:1::7", "2000::7"), (6, "dst"): ("2001:db8:2::7",),
-}  # fmt: skip
-"""Addresses for examples: the documentation's, which are nobody's; and one of the Internet."""
 
 
 class Region(NamedTuple):
@@ -60,6 +45,9 @@ class Region(NamedTuple):
 
 ELSEWHERE = Region("elsewhere", NO)
 """Packets that the question is not about: they arrive, or were sent, somewhere else."""
+
+
+AWAY = End("elsewhere")
 
 
 class Question(NamedTuple):
@@ -130,31 +118,11 @@ class Reach:
 
     def witness_of(self, box: Box) -> dict[str, Any]:
         """One packet of a box, an ordinary one where there is a choice."""
-        names = {self.fields.all[level].name: intervals for level, intervals in box.items()}
-        packet: dict[str, Any] = {**FIRST}
-        for name in ("iif", "proto", "src", "dst", "sport", "dport", *names):
-            field = self.fields.all[self.fields.level[name]]
-            intervals = names.get(name, ((0, field.top),))
-            usual = (n for n in self._usual(name) if any(low <= n <= high for low, high in intervals))
-            packet[name] = field.value(next(usual, intervals[0][0]))
-        if packet["proto"] not in TRACKED_PORTS:
-            packet = {k: v for k, v in packet.items() if k not in ("sport", "dport")}
-        if packet["proto"] in PINGS:
-            question = min(PINGS[packet["proto"]])
-            packet = {"icmp_type": question, "icmp_code": 0, "icmp_id": 1, **packet}
-        return {k: v for k, v in packet.items() if k != "flags" or packet["proto"] == "tcp"}
-
-    def _usual(self, name: str) -> Iterable[int]:
-        """Numbers that an example has where it may: of addresses one that documents use, or one that is like most others."""
-        return self._usual_addresses[name] if name in ADDRESSES else USUAL.get(name, ())
+        return self._examples.of(box)
 
     @cached_property
-    def _usual_addresses(self) -> dict[str, tuple[int, ...]]:
-        family, places = self.analysis.topology.family, self.analysis.kinds.places
-        starts = [n for n in places.starts if not any(places.apart(Address(family, n)))]
-        # The first address of a network is nobody's, the second often the host's.
-        found = (*(n + 2 for n in starts), *starts)
-        return {name: (*(to_address(text).number for text in DOCUMENTED[family, name]), *found) for name in ADDRESSES}
+    def _examples(self) -> Examples:
+        return Examples(self.analysis)
 
     def spelled(self, question: Question, box: Box) -> list[Spelled]:
         """A box as the fields that say more than the question."""
@@ -185,13 +153,28 @@ class Reach:
         for interface, sources in question.sources:
             asked = self._asked(interface, sources, question)
             ways = substituted(self.space, self.analysis.ways_of(interface, Sent(asked, fixed)), fixed, NO)
-            here = self.space.both(asked, ways)
+            here = self._landing(self.space.both(asked, ways), question)
             here = self.space.turned(here, lambda end: self.space.end(self._end_told(end, question)) if end else NO)
             found.append(self._arriving(here, question))
         return int(self.space.joined(found, lambda a, b: self.space.fill(a, NO, b)))
 
+    def _landing(self, ways: Diagram, question: Question) -> Diagram:
+        """The map without packets that NAT moves to another address or port than the one that is asked for, each by its own."""
+        space, away = self.space, NO
+        for name, intervals in _wanted(question):
+            level = self.fields.level[name]
+            for end in space.ends(ways) if name != "dst" or not question.to_host else ():
+                change = dict(end.changes).get(level) if end else None
+                if isinstance(change, Shift) and end.way in ARRIVED:
+                    lands = substituted(space, space.among(level, intervals), ((level, change),), NO)
+                    here = space.where(ways, lambda value, e=end: value == e)  # type: ignore[misc]
+                    away = space.either(away, space.minus(here, lands))
+        return space.fill(space.both(away, space.end(AWAY)), NO, ways)
+
     def _end_told(self, end: End, question: Question) -> Region:
         """What is told of packets that end so."""
+        if end == AWAY:
+            return ELSEWHERE
         told = self._region(end)
         if told.fate != "accepted":
             return told
