@@ -42,7 +42,14 @@ def met(analysis: Analysis, table: str, hook: str, packet: dict[str, Any]) -> se
 
 def at_hook(rng: random.Random, pool: Pool, hook: str) -> dict[str, Any]:
     """A packet as it comes to a hook behind conntrack."""
-    packet = pool.packet() | {"pkttype": "unicast", "physin": "", "physout": "", "tracked": False, "ctstatus": "NONE"}
+    packet = pool.packet() | {
+        "pkttype": "unicast",
+        "physin": "",
+        "physout": "",
+        "tracked": False,
+        "ctstatus": "NONE",
+        "ctdir": "ORIGINAL",
+    }
     for name, has in zip(("iif", "oif"), AT_HOOK[hook], strict=True):
         packet[name] = rng.choice([i for i in (*pool.interfaces, "tun7") if i]) if has is not False else ""
     packet["mac_src"] = packet["mac_src"] or pool.macs[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from iptexplain.rules.values import Interval
@@ -29,6 +29,19 @@ def boxes(space: Space, a: Diagram) -> Iterator[tuple[Box, Any]]:
             yield from walk(kid, {**box, space.level[node]: tuple(intervals)})
 
     return walk(a, {})
+
+
+def in_box(space: Space, box: Box) -> Diagram:
+    """The set of the points of a box."""
+    found = YES
+    for level in sorted(box, reverse=True):
+        found = space.both(space.among(level, box[level]), found)
+    return found
+
+
+def at_point(space: Space, numbers: Mapping[int, int]) -> Diagram:
+    """The set of the points that have these numbers: level → number."""
+    return in_box(space, {level: ((number, number),) for level, number in numbers.items()})
 
 
 def split(space: Space, a: Diagram, wanted: Collection[Diagram] | None = None) -> dict[Diagram, Diagram]:

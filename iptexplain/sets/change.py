@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple
 
-from iptexplain.sets.space import BOTTOM, NO, Diagram, Space
+from iptexplain.sets.space import BOTTOM, Diagram, Space
 
 
 class Copy(NamedTuple):
@@ -146,7 +146,7 @@ def ordered(space: Space, level: int, bounds: Sequence[int], kids: Sequence[Diag
     parts = [
         space.both(space.among(level, [(low, bound)]), kid) for low, bound, kid in zip(lows, bounds, kids, strict=False)
     ]
-    return int(space.joined(parts, lambda a, b: space.fill(a, NO, b)))
+    return space.overlaid(parts)
 
 
 def _slice(space: Space, level: int, low: int, high: int, kid: Diagram) -> Iterator[tuple[int, Diagram]]:

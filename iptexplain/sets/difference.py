@@ -6,7 +6,7 @@ Which rule decides does not, unless somebody asks; marks do where a rule makes a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple
 
@@ -107,7 +107,7 @@ class Comparison:
     def regions(self) -> list[Region]:
         """All packets that are treated differently, as far as the budget goes."""
         own, incoming = ([name for name in self.interfaces if bool(name) is comes_in] for comes_in in (False, True))
-        found = self._joined([self._among(own), self._among(incoming)])
+        found = self.space.overlaid([self._among(own), self._among(incoming)])
         return [self._region(self.space.values[pair], packets) for pair, packets in split(self.space, found).items()]
 
     def _among(self, interfaces: Sequence[str]) -> Diagram:
@@ -119,10 +119,7 @@ class Comparison:
                 parts.append(self.space.both(self._in_scope(name), found) if found != NO else NO)
             except TooLarge:
                 self.undecided.append(name)
-        return self._with_rules(self._kept(self._joined(parts)), interfaces)
-
-    def _joined(self, parts: Collection[Diagram]) -> Diagram:
-        return int(self.space.joined(list(parts), lambda a, b: self.space.fill(a, NO, b))) if parts else NO
+        return self._with_rules(self._kept(self.space.overlaid(parts)), interfaces)
 
     def _region(self, pair: Apart, packets: Diagram) -> Region:
         was, now = (tuple(self.space.ends(side)) for side in pair)
@@ -145,7 +142,7 @@ class Comparison:
             if len(was) == len(now) == 1:
                 packets = self.space.minus(packets, alike(self.space, self.fields, was[0], now[0]))
             kept.append(self.space.both(packets, end))
-        return self._joined(kept)
+        return self.space.overlaid(kept)
 
     def _with_rules(self, found: Diagram, interfaces: Sequence[str]) -> Diagram:
         """The map with the rules that decide, told apart by them; as it is, where the budget does not do for that."""
@@ -158,7 +155,7 @@ class Comparison:
             parts = [self._parted(name, named, self._told, differing) for name in interfaces]
         except TooLarge:
             return found
-        return self._joined(parts)
+        return self.space.overlaid(parts)
 
     # -- both walks
 

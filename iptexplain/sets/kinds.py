@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import Any
 
 from iptexplain.host.topology import Topology
@@ -13,6 +13,7 @@ from iptexplain.rules.extension import Setting
 from iptexplain.rules.matches.physdev import SOME_PORT
 from iptexplain.rules.matches.tcp import FlagsUnderMask
 from iptexplain.rules.values import Interval, Kind, Mark
+from iptexplain.sets.boxes import at_point
 from iptexplain.sets.fields import BITS_OF, Fields
 from iptexplain.sets.members import members
 from iptexplain.sets.places import Places
@@ -85,9 +86,7 @@ class Kinds:
             wanted = [(level, int(flag in comp)) for flag, level in named if flag in mask]
         else:
             return None
-        return reduce(
-            lambda done, bit: self.space.both(self.space.among(bit[0], [(bit[1],) * 2]), done), wanted[::-1], YES
-        )
+        return at_point(self.space, dict(wanted))
 
     def _numbers(self, name: str, kind: Kind, value: Any) -> Diagram | None:
         level = self.fields.level.get(name)
@@ -198,18 +197,11 @@ class Kinds:
                 dict(zip(levels, (n >> i & 1 for i in range(len(levels))), strict=True))
                 for n in range(1 << len(levels))
             ]
-            return [(self._point(point), self.fields.value(name, point)) for point in points]
+            return [(at_point(self.space, point), self.fields.value(name, point)) for point in points]
         if name in BITS_OF or self.fields.all[self.fields.level[name]].top >= SMALL:
             return [(YES, Answer.UNKNOWN)]
         field = self.fields.all[self.fields.level[name]]
         return [(self.number(name, n), field.value(n)) for n in range(field.top + 1)]
-
-    def _point(self, point: Mapping[int, int]) -> Diagram:
-        return reduce(
-            lambda done, one: self.space.both(self.space.among(one[0], [(one[1],) * 2]), done),
-            sorted(point.items(), reverse=True),
-            YES,
-        )
 
     # -- what the host knows
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from iptexplain.host.ipsets import PORTS, Element, IpSet, IpSets
 from iptexplain.rules.addresses import Address
+from iptexplain.sets.boxes import at_point
 from iptexplain.sets.fields import Fields, bits_of
 from iptexplain.sets.space import NO, YES, Diagram, Space
 
@@ -71,8 +72,7 @@ def _part(space: Space, fields: Fields, dimension: str, part: Any, side: str) ->
         number = fields.all[fields.level["mac_src"]].number(part)
         return space.among(fields.level["mac_src"], [(number, number)]) if side == "src" else None
     if dimension == "mark":
-        bits = zip(fields.bits("mark"), bits_of("mark", part), strict=True)
-        return reduce(space.both, [space.among(level, [(bit, bit)]) for level, bit in reversed(list(bits))], YES)
+        return at_point(space, dict(zip(fields.bits("mark"), bits_of("mark", part), strict=True)))
     return _port(space, fields, part, side)
 
 

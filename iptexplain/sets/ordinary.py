@@ -14,7 +14,7 @@ from iptexplain.host.topology import is_link_local
 from iptexplain.rules.addresses import Address, to_address
 from iptexplain.rules.matches.physdev import SOME_PORT
 from iptexplain.rules.values import Interval
-from iptexplain.sets.boxes import Box, boxes
+from iptexplain.sets.boxes import Box, at_point, boxes, in_box
 from iptexplain.sets.change import substituted
 from iptexplain.sets.example import FIRST
 from iptexplain.sets.fields import ANOTHER
@@ -103,7 +103,7 @@ class Ordinary:
         """The boxes of a set, each with the ``packets`` in it, by all that they say but of the way in."""
         found: Parts = {}
         for box, _ in boxes(self.space, short):
-            exact = self.space.both(self._box(box), packets)
+            exact = self.space.both(in_box(self.space, box), packets)
             if exact != NO:
                 rest = tuple(
                     sorted((level, ranges) for level, ranges in box.items() if level != self.fields.level["iif"])
@@ -124,11 +124,6 @@ class Ordinary:
 
     def _short(self, packets: Diagram, care: Diagram) -> Diagram:
         return simplified(self.space, packets, care) if self.space.both(care, packets) != NO else NO
-
-    def _box(self, box: Box) -> Diagram:
-        return reduce(
-            self.space.both, [self.space.among(level, box[level]) for level in sorted(box, reverse=True)], YES
-        )
 
     # -- what is ordinary
 
@@ -183,8 +178,7 @@ class Ordinary:
         return self.space.union([part for part, is_so in self.kinds.by_address(name, side, holds) if is_so])
 
     def _point(self, packet: Mapping[str, Any]) -> Diagram:
-        numbers = sorted(self.fields.point(packet).items(), reverse=True)
-        return reduce(lambda done, one: self.space.both(self.space.among(one[0], [(one[1],) * 2]), done), numbers, YES)
+        return at_point(self.space, self.fields.point(packet))
 
     # -- examples
 

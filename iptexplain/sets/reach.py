@@ -156,7 +156,7 @@ class Reach:
             here = self._landing(self.space.both(asked, ways), question)
             here = self.space.turned(here, lambda end: self.space.end(self._end_told(end, question)) if end else NO)
             found.append(self._arriving(here, question))
-        return int(self.space.joined(found, lambda a, b: self.space.fill(a, NO, b)))
+        return self.space.overlaid(found)
 
     def _landing(self, ways: Diagram, question: Question) -> Diagram:
         """The map without packets that NAT moves to another address or port than the one that is asked for, each by its own."""

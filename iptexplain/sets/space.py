@@ -210,6 +210,10 @@ class Space:
             row = [join(*row[i : i + 2]) if i + 1 < len(row) else row[i] for i in range(0, len(row), 2)]
         return row[0]
 
+    def overlaid(self, parts: Sequence[Diagram]) -> Diagram:
+        """Maps that have no point in common, as one."""
+        return int(self.joined(parts, lambda a, b: self.fill(a, NO, b))) if parts else NO
+
     def union(self, parts: Sequence[Diagram]) -> Diagram:
         return int(self.joined(parts, self.either)) if parts else NO
 

@@ -77,9 +77,7 @@ class Ways:
         space = self.space
         if others is not None:
             cases = [*cases, (space.complement(space.union([where for where, _ in cases])), others)]
-        found = space.joined(
-            [space.both(where, piece.map) for where, piece in cases], lambda a, b: space.fill(a, NO, b)
-        )
+        found = space.overlaid([space.both(where, piece.map) for where, piece in cases])
         return Piece(found, frozenset[Diagram]().union(*(piece.open for _, piece in cases)))
 
     def then(self, first: Piece, second: Piece) -> Piece:
@@ -99,7 +97,7 @@ class Ways:
         parts = split(space, first.map, {end for end, new in named.items() if new == NO})
         closed = space.turned(first.map, lambda v: named.get(space.end(v), space.end(v)) if v else NO)
         row = [closed, *(space.both(where, pieces[end].map) for end, where in parts.items())]
-        found = space.joined(row, lambda a, b: space.fill(a, NO, b))
+        found = space.overlaid(row)
         return Piece(found, frozenset[Diagram]().union(*(piece.open for piece in pieces.values())))
 
     def chained(self, pieces: Sequence[Piece]) -> Piece:
