@@ -131,14 +131,15 @@ Made by `python -m benchmarks.run` on {machine()}.
 
 Each cell is one command in a process of its own: CPU seconds (user and system, start-up of Python included, about 0.3) and peak
 memory. `-`: more than {SECONDS} s or {MEMORY >> 30} GB, or not tried because a tenth of the size took more than {HOPELESS} s. "In part":
-the command ended within its own budget, and says in its answer what it did not work out. All other answers are checked: a
-twin is found equal, a change of one packet is found.
+the command ended within its own budget, and says in its answer what it did not work out. Of `diff` and `check` the
+answer is checked (a twin is equal, a change of one packet is found), of the others the exit status.
 
 {table(found)}
 
 {shapes}
 
-A twin has neighbours in another order, ports grouped otherwise and other names of chains; "one packet" is one more packet that
+A twin has neighbours in another order, ports grouped otherwise and, in access lists, other names of chains; "one packet" is one
+more packet that
 passes, or one fewer.
 
 ![How the cost grows](growth.png)
