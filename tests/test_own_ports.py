@@ -110,6 +110,41 @@ def test_reachable_from(rules: str) -> None:
     assert ports(dump(*nat))[0]["reachable_from"] == REACHED[rules]
 
 
+ANSWERS = "-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\n"
+LET_IN = "-A FORWARD -d 172.18.0.2/32 -i eth0 -o br-web -p tcp -m tcp --dport 80 -j ACCEPT\n" + ANSWERS
+HIDDEN = "POSTROUTING -s 192.0.2.0/24 -o eth0 -j MASQUERADE"
+"""It tells which interface leads outside, so that the others are not it."""
+
+SENDERS = {
+    # rules of nat: rules of filter: reachable_from, except
+    (WEB.replace("-p", "! -s 203.0.113.0/24 -p", 1), ANSWERS): (["anywhere"], ["203.0.113.0/24"]),
+    (WEB.replace("-p", "-i eth0 -m iprange --src-range 203.0.113.1-203.0.113.2 -p", 1), ANSWERS):
+        (["203.0.113.1/32", "203.0.113.2/32"], None),
+    (WEB, "-A FORWARD -s 198.18.0.0/15 -j DROP\n" + LET_IN):
+        (["anywhere"], ["198.18.0.0", "198.18.0.2-198.19.255.255"]),
+    (WEB, "-A FORWARD -s 203.0.113.0/24 -j DROP\n" + LET_IN): (["anywhere"], ["203.0.113.0/24"]),
+    (WEB.replace("-p", "-s 203.0.113.0/24 -p", 1), "-A FORWARD -s 203.0.113.0/25 -j DROP\n" + LET_IN):
+        (["203.0.113.128/25"], None),
+    (WEB.replace("8080", "80:89"), "-A FORWARD -s 203.0.113.0/24 -j DROP\n" + LET_IN): (["anywhere"], ["203.0.113.0/24"]),
+    (WEB.replace("8080", "80:89").replace(":80", ""), "-A FORWARD -s 203.0.113.0/24 -j DROP\n" + LET_IN): None,
+    (f"{WEB.replace('-p', '-i br-lan -p', 1)}|{HIDDEN.replace('eth0', 'eth9')}|{HIDDEN.replace('-o', '! -o').replace('eth0', 'br-lan')}",
+     "-A FORWARD -s 192.0.2.128/25 -j DROP\n" + LET_IN.replace("eth0", "br-lan")): (["192.0.2.0/24"], ["192.0.2.128-192.0.2.254"]),
+}  # fmt: skip
+"""Who gets in, where not everybody does; None: it was not worked out for all."""
+
+
+@pytest.mark.parametrize("rules", SENDERS, ids=lambda r: f"{r[0]} {r[1][:40]}")
+def test_who_gets_in_of_all_addresses(rules: tuple[str, str]) -> None:
+    text = dump(*rules[0].split("|"), accepts=rules[1], forward="DROP" if "--dport 80" in rules[1] else "ACCEPT")
+    [port] = ports(text)
+    said = " ".join(asked(text).split())
+    if SENDERS[rules] is None:
+        assert port["for_all"] is None and "it was not worked out for all addresses there." in said
+    else:
+        assert (port["reachable_from"], port.get("except")) == SENDERS[rules]
+        assert port["for_all"] is True and "Of the addresses " in said
+
+
 def test_whom_an_earlier_rule_robs() -> None:
     first, second = ports(dump(WEB.replace("0.2", "0.9"), WEB))
     assert (first["reachable_from"], second["reachable_from"]) == (["anywhere"], [])

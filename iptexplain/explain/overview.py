@@ -70,7 +70,6 @@ def heading(situation: Situation) -> dict[str, Any]:
 
 def port_facts(situation: Situation) -> dict[str, Any]:
     """The published ports, Docker's and those of others, for the templates."""
-    docker = situation.docker
     ports, own = published_ports(situation), own_ports(situation)
     return {
         "ports": port_classes(ports),
@@ -78,11 +77,6 @@ def port_facts(situation: Situation) -> dict[str, Any]:
         "own_ports": port_classes(own),
         "own_list": own,
         "writers": {p.name: title(p.name) for p in situation.programs},
-        "user_lines": [
-            u.place.line
-            for u in docker.user_rules
-            if docker.roles.is_reached(u.place) and not situation.program_of(u.place)
-        ],
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from iptexplain.explain.ports import NETWORK, PublishedPort, numbers, own_ports, published_ports, reachable_from, span
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.values import place_json
-from iptexplain.recognise.docker_port import Port
+from iptexplain.recognise.docker_port import DOCKER, Port
 
 
 class PortRun(NamedTuple):
@@ -90,7 +90,8 @@ def _behaviour(published: PublishedPort) -> tuple[object, ...]:
     if len(networks) == 1:  # all other networks fare alike: then it does not matter which they are
         ways = [w for w in ways if not w[0].startswith(NETWORK)] + [(NETWORK, *way) for way in networks]
     port = published.port
-    return (port.by, port.client, published.lan, port.is_everywhere, port.is_loopback, *ways)
+    who = published.callers if port.by != DOCKER else None
+    return (port.by, port.client, published.lan, who, port.is_everywhere, port.is_loopback, *ways)
 
 
 def port_json(published: PublishedPort) -> dict[str, Any]:
@@ -112,6 +113,7 @@ def port_json(published: PublishedPort) -> dict[str, Any]:
         "loopback_protection": port.loopback_protection,
         "reachable_from": reachable_from(published),
         **({"except": list(published.callers.said)} if published.callers and published.callers.but else {}),
+        "for_all": published.for_all,
         "source_seen": {
             "outside": flows["outside"].seen if "outside" in flows else None,
             "host": host.seen if host else None,

@@ -13,6 +13,7 @@ from iptexplain.host.subnets import UNNAMED
 from iptexplain.recognise.docker_port import DOCKER, Port
 from iptexplain.rules.addresses import Address, to_address, to_network
 from iptexplain.rules.model import Place
+from iptexplain.sets.reach import DOCUMENTED
 from iptexplain.walk.conntrack import UNPUBLISHED
 from iptexplain.walk.outcome import Trace
 
@@ -21,6 +22,10 @@ NETWORK = "network:"
 
 APART = ("outside", "direct", "neighbour")
 """Clients outside the host."""
+
+
+MISSED = ("dropped", "unknown", "host", "elsewhere")
+"""How a packet may fare beside those that get to the port."""
 
 
 class Flow(NamedTuple):
@@ -75,7 +80,7 @@ class PublishedPort(NamedTuple):
     """Who is behind the interface that the rule names, where that does not lead to the outside: a network, or ``lan``."""
 
     callers: Callers | None = None
-    """Which addresses outside get in; None: it was not worked out for all."""
+    """Which addresses outside (or behind the rule's interface) get in; None: it was not worked out for all."""
 
     def alike(self) -> list[tuple[list[str], Flow]]:
         """The flows that end alike, with their clients; what outsiders do is said apart."""
@@ -95,7 +100,13 @@ class PublishedPort(NamedTuple):
         outside = self.flows.get("outside")
         if outside is None or self.callers is None:
             return outside is not None and outside.gets_in
-        return self.callers.somebody and (outside.gets_in or outside.via in ("dropped", "unknown"))
+        return self.callers.somebody and (outside.gets_in or outside.via in MISSED)
+
+    @property
+    def for_all(self) -> bool | None:
+        """Whether what is said of outside was worked out for all addresses there; False: it was, and no dump shows it for
+        some; None: one packet was asked."""
+        return True if self.port.is_loopback else None if self.callers is None else not self.callers.unsure
 
     @property
     def is_unsure(self) -> bool:
@@ -125,31 +136,29 @@ def span(first: int, last: int) -> str:
 def published_ports(situation: Situation) -> list[PublishedPort]:
     """Every port that Docker published, in the order of the dump."""
     ports = situation.docker.ports
-    known = callers(situation, ports)
     return [
-        PublishedPort(p, situation.name_of(p.container_ip), _flows(situation, p), callers=known.get(p.dnat.place))
-        for p in ports
+        PublishedPort(p, situation.name_of(p.container_ip), _flows(situation, p), callers=known)
+        for p, known in zip(ports, callers(situation, ports), strict=True)
     ]
 
 
 def own_ports(situation: Situation) -> list[PublishedPort]:
     """Every port that other rules publish, in the order in which packets meet them."""
     found = []
-    for port in situation.own_ports:
+    ports = situation.own_ports
+    for port, known in zip(ports, callers(situation, ports), strict=True):
         target = _container(port)
         behind = _at(situation, target).interface if target else ""
         port = port._replace(bridge=behind or None)
-        flows = _flows(situation, port)
-        found.append(PublishedPort(port, situation.name_of(port.container_ip), flows, _lan(situation, port)))
+        name, lan = situation.name_of(port.container_ip), _lan(situation, port)
+        found.append(PublishedPort(port, name, _flows(situation, port, known), lan, known))
     return found
 
 
 def _lan(situation: Situation, port: Port) -> str | None:
-    name = port.interface or ""
-    outside = situation.end("internet").interface
-    if not name or name == outside or (name.endswith("+") and outside.startswith(name[:-1])):
+    if port.is_for(situation.end("internet").interface):
         return None
-    return next((str(a.network) for a in situation.topology.addresses if a.interface == name), "lan")
+    return next((str(a.network) for a in situation.topology.addresses if a.interface == port.interface), "lan")
 
 
 def _container(port: Port) -> Address | None:
@@ -178,10 +187,20 @@ def _entry(situation: Situation, port: Port) -> Address:
     return inside[0] if inside else Address(network.family, network.number + (not network.is_host))
 
 
-def _caller(situation: Situation, port: Port) -> End:
-    """Somebody outside whom the rule is about: behind the interface that it names, with an address that it names."""
+def _caller(situation: Situation, port: Port, known: Callers | None) -> End:
+    """Somebody outside whom the rule is about: behind the interface that it names, with an address that it names, and such
+    as gets in where somebody does."""
     end = situation.end("internet")
-    if port.client:
+    if known and known.some:
+        let_in = [to_network(network, situation.family) for network in known.networks]
+        first = Address(situation.family, let_in[0].number + (not let_in[0].is_host))
+        usual = (
+            end.address,
+            *(to_address(a) for side in ("src", "dst") for a in DOCUMENTED[situation.family, side]),
+            first,
+        )
+        end = situation.end(str(next(a for a in usual if any(network.covers(a) for network in let_in))))
+    elif port.client:
         network = to_network(port.client)
         end = situation.end(str(Address(network.family, network.number + (not network.is_host))))
     elif port.interface in {a.interface for a in situation.topology.addresses} - {end.interface}:
@@ -189,12 +208,12 @@ def _caller(situation: Situation, port: Port) -> End:
     return end._replace(interface=port.interface.replace("+", "0")) if port.interface else end
 
 
-def _flows(situation: Situation, port: Port) -> dict[str, Flow]:
-    """Ask the trace for each kind of client that this ruleset makes possible."""
+def _flows(situation: Situation, port: Port, known: Callers | None = None) -> dict[str, Flow]:
+    """Ask the trace for each kind of client that this ruleset makes possible; ``known``: whom outside the packets may be from."""
     host = situation.end("host")
     bound = host._replace(address=_entry(situation, port))
     target = bound._replace(port=UNPUBLISHED if port.is_every else port.host_port)
-    outside, inside = _caller(situation, port), _container(port)
+    outside, inside = _caller(situation, port, known), _container(port)
     loopback = host._replace(address=to_address("127.0.0.1" if situation.family == 4 else "::1"))
     asked: dict[str, tuple[End, End]] = {}
     if not port.is_loopback:
@@ -268,8 +287,8 @@ def reachable_from(published: PublishedPort) -> list[str]:
     dropped."""
     port, known = published.port, published.callers
     if published.from_outside:
-        if known and not known.everybody and not known.but:
-            return list(known.networks)
+        if known and known.some:
+            return [published.lan or "anywhere"] if known.but else list(known.networks)
         return [port.client or published.lan or "anywhere"]
     local = published.flows.get("loopback") or published.flows.get("host")
     return ["host"] if local and local.gets_in else []

@@ -95,6 +95,11 @@ class Port(NamedTuple):
     def is_everywhere(self) -> bool:
         return self.host_ip in ("0.0.0.0", "::")
 
+    def is_for(self, outside: str) -> bool:
+        """Whether its rule is (also) about what comes in by the interface to the outside."""
+        name = self.interface
+        return not name or name == outside or (name.endswith("+") and outside.startswith(name[:-1]))
+
     @property
     def is_loopback(self) -> bool:
         return self.host_ip.startswith("127.") or self.host_ip == "::1"

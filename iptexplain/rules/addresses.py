@@ -45,6 +45,11 @@ class Network(NamedTuple):
     def is_host(self) -> bool:
         return self.prefix == BITS[self.family]
 
+    @property
+    def interval(self) -> Interval | None:
+        """The first and the last address, or None when the mask is no prefix."""
+        return None if self.prefix is None else (self.number, self.number | ~self.mask & (1 << BITS[self.family]) - 1)
+
     def covers(self, address: Address) -> bool:
         """Whether ``address`` lies in this network."""
         return address.family == self.family and address.number & self.mask == self.number
@@ -111,9 +116,10 @@ class NetworkKind(Kind):
         return value.covers(actual)
 
     def as_set(self, value: Network) -> tuple[Interval, ...]:
-        if value.prefix is None:
+        interval = value.interval
+        if interval is None:
             raise NotImplementedError("a mask that is no prefix")
-        return ((value.number, value.number | ~value.mask & (1 << BITS[value.family]) - 1),)
+        return (interval,)
 
 
 class AddressKind(Kind):
