@@ -206,6 +206,37 @@ def test_of_two_that_stop_nothing_one_is_left() -> None:
     assert ruleset.backend is Backend.NFT
 
 
+DOCKERS = """*filter
+:FORWARD {policy} [0:0]
+:DOCKER - [0:0]
+:DOCKER-USER - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -o docker0 -j DOCKER
+-A FORWARD -i docker0 ! -o docker0 -j ACCEPT
+-A DOCKER -d {address}/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT
+-A DOCKER-USER -j RETURN
+COMMIT
+"""
+
+
+@pytest.mark.parametrize(
+    ("addresses", "decides"), [(("0.2", "0.3"), "iptables-legacy"), (("0.3", "0.2"), "iptables-nft")]
+)
+def test_of_two_halves_of_dockers_one_is_left_over(addresses: tuple[str, str], decides: str) -> None:
+    """After a change of backends: neither are the rules that decide a stranger's."""
+    made = zip(("nft", "legacy"), addresses, strict=True)
+    heads = {b: dump(b).partition("*")[0] for b in ("nft", "legacy")}
+    text = "".join(heads[b] + DOCKERS.format(policy="DROP", address=f"172.17.{a}") for b, a in made)
+    shown = " ".join(asked("trace", text, "--from", "internet", "--to", "172.17.0.2:80", "--set", "iif=eth0").split())
+    assert (
+        f"those of the other are left over, and nobody keeps them up to date. The kernel asks both all the same, and a packet must pass both. Here those of {decides} decide."
+        in shown
+    )
+    assert f"{decides} -F; {decides} -t nat -F; {decides} -P FORWARD ACCEPT systemctl restart docker" in shown
+    assert "Docker wrote its rules with" not in shown
+
+
 def test_expectations_ask_both(tmp_path: Path) -> None:
     flows = tmp_path / "flows.yaml"
     flows.write_text('- {from: internet, to: "host:22", expect: drop}\n')

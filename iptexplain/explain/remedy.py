@@ -7,7 +7,7 @@ from typing import Any
 
 from iptexplain.explain.chains import misled, warning
 from iptexplain.explain.layout import leftover_text
-from iptexplain.explain.situation import Situation, decider
+from iptexplain.explain.situation import ARRIVED, Situation, decider
 from iptexplain.host.backends import SUFFIX
 from iptexplain.host.endpoints import End
 from iptexplain.host.infer import EXAMPLE_OUTSIDE
@@ -66,10 +66,14 @@ def _halves(situation: Situation, way: Trace) -> dict[str, Any]:
     """Where both backends hold rules: whose decide about a packet that is dropped, and with which program to change them."""
     name, own = "ip6tables" if situation.family == 6 else "iptables", situation.ruleset.backend
     if situation.half is None:
-        return {"command": name, "backends": False, "other_half": None}
+        return {"command": name, "backends": False, "other_half": None, "leftover": None}
     decides = next((s.backend for s in way.steps if s.place == way.outcome.by), own)
-    other = SUFFIX[decides] if situation.docker.layout and decides is not own else None
-    return {"command": f"{name}-{SUFFIX[decides]}", "backends": True, "own_half": SUFFIX[own], "other_half": other}
+    command, other = f"{name}-{SUFFIX[decides]}", None
+    both = situation.docker.layout and situation.half.docker.layout and way.outcome.kind not in ARRIVED
+    if situation.docker.layout and decides is not own and not both:
+        other = SUFFIX[decides]
+    leftover = command if both else None
+    return {"command": command, "backends": True, "own_half": SUFFIX[own], "other_half": other, "leftover": leftover}
 
 
 def _network(situation: Situation, interface: Any) -> Network | None:
