@@ -107,6 +107,30 @@ def test_one_half_has_no_backends() -> None:
     assert "(nf_tables)" not in asked("trace", NFT, "--from", "internet", "--to", "host:22")
 
 
+DOCKER = ROOT / "fixtures/lint/docker/rules.v4"
+FLOWS = '- {{from: internet, to: "host:22", expect: {}}}\n'
+
+
+@pytest.mark.parametrize("options", [
+    ("explain",), ("explain", "--chain", "INPUT"), ("networks",), ("ports",), ("generate", "replace"),
+    ("trace", "--from", "internet", "--to", "host:22"), ("reach", "--from", "internet", "--to", "host"),
+    ("test", "accept"), ("test", "drop"), ("diff", "EMPTY"), ("check", "EMPTY", "--against"), ("lint",),
+    ("generate", "restrict", "--port", "8080", "--from", "192.0.2.0/24"),
+], ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize("given", ["one half", "all"])
+def test_every_command_says_that_the_other_half_is_missing(
+    tmp_path: Path, options: tuple[str, ...], given: str
+) -> None:
+    file, flows = tmp_path / "rules.v4", tmp_path / "flows.yaml"
+    file.write_text((WARNING.format("", "") if given == "one half" else "\n") + DOCKER.read_text())
+    flows.write_text(FLOWS.format(options[-1]))
+    (tmp_path / "empty").write_text("*filter\nCOMMIT\n")
+    names = {"accept": str(flows), "drop": str(flows), "EMPTY": str(tmp_path / "empty")}
+    result = CliRunner().invoke(program, [*(names.get(o, o) for o in options), str(file)])
+    assert result.exit_code in (0, 1), result.output
+    assert ("line 1 says so" in " ".join(result.output.split())) == (given == "one half")
+
+
 def table(backend: str, name: str, *rules: str) -> str:
     chain = {"nat": "PREROUTING", "filter": "INPUT", "mangle": "PREROUTING"}[name]
     text = dump(backend).replace("*filter\n" + FILTER.format(policy="ACCEPT"), f"*{name}\n:{chain} ACCEPT [0:0]\n")
@@ -229,10 +253,8 @@ def test_of_two_halves_of_dockers_one_is_left_over(addresses: tuple[str, str], d
     heads = {b: dump(b).partition("*")[0] for b in ("nft", "legacy")}
     text = "".join(heads[b] + DOCKERS.format(policy="DROP", address=f"172.17.{a}") for b, a in made)
     shown = " ".join(asked("trace", text, "--from", "internet", "--to", "172.17.0.2:80", "--set", "iif=eth0").split())
-    assert (
-        f"those of the other are left over, and nobody keeps them up to date. The kernel asks both all the same, and a packet must pass both. Here those of {decides} decide."
-        in shown
-    )
+    assert "those of the other are left over, and nobody keeps them up to date." in shown
+    assert f"Here those of {decides} decide." in shown
     assert f"{decides} -F; {decides} -t nat -F; {decides} -P FORWARD ACCEPT systemctl restart docker" in shown
     assert "Docker wrote its rules with" not in shown
 

@@ -110,6 +110,9 @@ def command(
         click.echo(f"note: {note}", err=True)
     digest = sha256(given.encode("utf-8", "surrogateescape")).hexdigest()
     whole = Plan(((source, digest),), version("iptexplain"), style, keep_proxy, plans, read.notes, read.engine)
+    missing = environment().get_template("documents/missing_half.j2")
+    for half in (a for s in found for a in s.assumptions if a.name == "missing_half"):
+        click.echo(f"note: {text(missing.render(a=half))}", err=True, nl=False)
     _write(formats()[syntax].render(whole, comments), file)
     loads = all([_loads(s, whole, n, comments) for n, s in enumerate(found)]) if load_test else True
     if not wants_proof:
