@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from iptexplain.explain.way import trace_json
 from tests.hosts import flows, host
 
 RULES = "*mangle\n-A PREROUTING -m rpfilter {options} -j LOG\nCOMMIT\n"
@@ -36,6 +37,16 @@ def test_without_routes_the_way_back_is_unknown() -> None:
 def test_policy_routing_is_said(table: object, said: bool) -> None:
     situation = host("*filter\nCOMMIT\n", rules=[{"priority": 0, "src": "all", "table": table}])
     assert any(a.name == "policy_routing" for a in situation.assumptions) is said
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "said"),
+    [("host", "198.51.100.9:443", True), ("host", "host:22", False), ("internet", "host:22", False)],
+)
+def test_policy_routing_is_said_of_what_the_host_sends_as_well(source: str, target: str, said: bool) -> None:
+    situation = host("*filter\nCOMMIT\n", rules=[{"priority": 0, "src": "all", "table": 100}])
+    way = situation.probe(situation.end(source), situation.end(target))
+    assert any("(ip rule)" in a for a in trace_json(situation, way)["assumptions"]) is said
 
 
 @pytest.mark.parametrize(

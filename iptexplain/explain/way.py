@@ -174,6 +174,8 @@ def _relevant(situation: Situation, way: Trace) -> list[Assumption]:
             relevant = values["bridge"] in interfaces and any(e.startswith("127.") for e in ends)
         elif assumption.name == "bridge_nf_call":
             relevant = way.outcome.bridged
+        elif assumption.name == "policy_routing":
+            relevant = not way.outcome.bridged and _is_routed(way)
         elif assumption.name == "missing_half":
             relevant = bool(way.steps)
         elif assumption.name == "order":
@@ -185,6 +187,12 @@ def _relevant(situation: Situation, way: Trace) -> list[Assumption]:
         if relevant:
             used.append(assumption)
     return used
+
+
+def _is_routed(way: Trace) -> bool:
+    """Whether a route was looked up that ``ip rule`` can change: addresses of the host itself are found before its rules."""
+    leaves = way.outcome.fields.get("oif") or way.outcome.interface
+    return way.outcome.by == "no-route" or (way.outcome.kind != "delivered-local" and leaves not in (None, "", "lo"))
 
 
 def _beyond(situation: Situation, way: Trace, source: Any) -> list[Assumption]:
