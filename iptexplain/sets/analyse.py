@@ -25,7 +25,7 @@ from iptexplain.sets.nat import Nat
 from iptexplain.sets.roads import Roads
 from iptexplain.sets.space import BOTTOM, NO, YES, Diagram
 from iptexplain.sets.ways import ACCEPT, DROP, NEXT, REJECT, End, Piece
-from iptexplain.walk.hooks import CONNTRACK, tables_at
+from iptexplain.walk.hooks import CONNTRACK, asked_at
 
 CHANGING = frozenset({*MARKS, "ctstate", "ctstatus", REWRITTEN, "tracked", "ttl", "tos"})
 """Fields that may change from one table to the next, beside those that NAT rewrites."""
@@ -246,7 +246,8 @@ class Analysis:
 
     def tables(self, hook: str, loopback: bool = False) -> list[Piece]:
         """The tables of a hook that do anything, in order."""
-        found = [self._table(name, hook, loopback) for name in tables_at(hook, self.ruleset.backend)]
+        asked = asked_at(hook, (self.ruleset.backend,))
+        found = [self._table(name, hook, loopback) for name, backends in asked if backends]
         found = [table for table in found if table != self.ways.go_on]
         return [self.roads.routed_anew(table) for table in found] if hook == "OUTPUT" else found
 

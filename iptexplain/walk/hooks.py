@@ -21,16 +21,10 @@ MANIP = {"PREROUTING": "dst", "OUTPUT": "dst", "INPUT": "src", "POSTROUTING": "s
 """Which end of the packet the nat table rewrites at a hook."""
 
 
-def tables_at(hook: str, backend: Backend) -> tuple[str, ...]:
-    """The tables of a hook in order. iptables-nft registers security's INPUT chain after nat's (150 and 100)."""
-    if hook == "INPUT" and backend is Backend.NFT:
-        return ("mangle", "filter", "nat", "security")
-    return HOOKS[hook]
-
-
 def asked_at(hook: str, backends: Sequence[Backend]) -> Iterator[tuple[str, tuple[Backend, ...]]]:
     """The tables of a hook in order, each with the backends whose table of that name is asked there: tables of one priority
-    follow each other, in nat until one has rewritten the packet."""
+    follow each other, in nat until one has rewritten the packet. iptables-nft registers security's INPUT chain after nat's
+    (150 and 100)."""
     late = (Backend.NFT,) if hook == "INPUT" and Backend.NFT in backends else ()
     for table in HOOKS[hook]:
         yield table, tuple(b for b in backends if table != "security" or b not in late)
