@@ -43,8 +43,7 @@ def chain_view(situation: Situation, table: Table, chain: Chain, only_foreign: b
     """``only_foreign``: leave out what Docker wrote, or another program that is known."""
     roles = situation.docker.roles.by_place
     rows = []
-    for number, rule in enumerate(chain.rules, 1):
-        place = Place(table.name, chain.name, number, rule.line)
+    for place, rule in chain.placed(table.name):
         if not (only_foreign and (place in roles or situation.program_of(place))):
             rows.append(row(situation, place, rule, roles.get(place)))
     callers = situation.callers.get((table.name, chain.name), [])

@@ -12,7 +12,7 @@ from iptexplain.explain.programs import title
 from iptexplain.explain.situation import Situation, decider, verdict
 from iptexplain.explain.words import environment
 from iptexplain.host.endpoints import End, somebody_on
-from iptexplain.recognise.program import Program, groups, placed, text_of
+from iptexplain.recognise.program import Program, groups, text_of
 from iptexplain.rules.addresses import Address, to_network
 from iptexplain.rules.model import Place
 
@@ -196,13 +196,12 @@ def _masquerades(situation: Situation) -> Iterator[Meeting]:
     table = situation.ruleset.tables.get("nat")
     rules = []
     for chain in table.chains.values() if table else ():
-        for place, rule in placed("nat", chain):
+        for place, rule in chain.placed("nat"):
             match = re.fullmatch(REWRITES, text_of("nat", rule))
             if match and situation.docker.roles.is_reached(place):
                 rules.append((place, to_network(groups(match)["subnet"]), _writer(situation, place)))
     for (a, net, one), (b, other, two) in combinations(rules, 2):
-        both = net.mask & other.mask
-        if one != two and net.number & both == other.number & both:
+        if one != two and net.overlaps(other):
             yield Meeting(
                 "masquerade",
                 {"subnets": list(dict.fromkeys(map(str, (net, other)))), "writers": [one, two], "places": [a, b]},

@@ -87,9 +87,8 @@ class Situation:
         found: dict[tuple[str, str], list[Place]] = {}
         for table in self.ruleset.tables.values():
             for chain in table.chains.values():
-                for number, rule in enumerate(chain.rules, 1):
+                for place, rule in chain.placed(table.name):
                     if isinstance(rule.target, Jump):
-                        place = Place(table.name, chain.name, number, rule.line)
                         found.setdefault((table.name, rule.target.chain), []).append(place)
         return found
 

@@ -124,9 +124,7 @@ class Subnets:
         hides = any(isinstance(r.target, NatTarget) and r.target.manip == "src" for r in rules)
         first = rules[0].parameters.get("d") if hides and isinstance(rules[0].target, Verdict) else None
         wide = first.value if first and not first.inverted else None
-        return (
-            wide if wide and wide.mask & source.mask == wide.mask and source.number & wide.mask == wide.number else None
-        )
+        return wide if wide and source.lies_in(wide) else None
 
     def _tie(self, hidden: Hidden) -> Subnet | None:
         """The one interface that rules name with the subnet, with an address in it or with the same remark."""
@@ -141,7 +139,7 @@ class Subnets:
         """Interface → the first line that names it."""
         found: dict[str, int] = {}
         for network, interface, line, _ in self._accepted:
-            inside = network.is_host and interface in self.switches and _overlap(network, hidden.network)
+            inside = network.is_host and interface in self.switches and network.lies_in(hidden.network)
             if network == hidden.network or inside:
                 found.setdefault(interface, line)
         for rule in self.filter if hidden.remark and not found else ():
@@ -225,9 +223,4 @@ def _names(found: Iterable[Subnet]) -> set[str]:
 
 
 def _known(network: Network, found: Iterable[Subnet]) -> bool:
-    return any(_overlap(s.network, network) for s in found)
-
-
-def _overlap(a: Network, b: Network) -> bool:
-    mask = a.mask & b.mask
-    return a.number & mask == b.number & mask
+    return any(s.network.overlaps(network) for s in found)

@@ -35,7 +35,7 @@ class Host(Situation):
         found = self.ruleset.tables.get(table)
         for one in found.chains.values() if found else ():
             if chain in (None, one.name):
-                yield from ((Place(table, one.name, n, rule.line), rule) for n, rule in enumerate(one.rules, 1))
+                yield from one.placed(table)
 
     def is_own(self, place: Place) -> bool:
         """Whether a rule is the administrator's: no known program wrote it, or it wrote it at his word."""

@@ -85,14 +85,13 @@ def _chains(ruleset: Ruleset) -> Iterator[tuple[str, Chain]]:
 def _placed(ruleset: Ruleset) -> Iterator[tuple[Place, Rule]]:
     for table in ruleset.tables.values():
         for chain in table.chains.values():
-            for number, rule in enumerate(chain.rules, 1):
-                yield Place(table.name, chain.name, number, rule.line), rule
+            yield from chain.placed(table.name)
 
 
 def _is_dockers(table: str, chain: Chain, docker: Docker) -> bool:
     """Docker writes into a chain of this name, or all that is in it is Docker's (an overlay network's chain)."""
-    places = (Place(table, chain.name, number, rule.line) for number, rule in enumerate(chain.rules, 1))
-    return has_shapes(table, chain.name) or (bool(chain.rules) and all(p in docker.roles.by_place for p in places))
+    places = [place for place, _ in chain.placed(table)]
+    return has_shapes(table, chain.name) or (bool(places) and all(p in docker.roles.by_place for p in places))
 
 
 def _is_users(place: Place, rule: Rule) -> bool:

@@ -23,8 +23,7 @@ def recognise(ruleset: Ruleset, roles: Roles) -> tuple[list[Foreign], list[Forei
     own: list[Foreign] = []
     stray: list[Foreign] = []
     for table, name in docker_chains(ruleset):
-        for number, rule in enumerate(ruleset.tables[table].chains[name].rules, 1):
-            place = Place(table, name, number, rule.line)
+        for place, rule in ruleset.tables[table].chains[name].placed(table):
             if place not in roles.by_place:
                 (own if name == "DOCKER-USER" else stray).append(Foreign(place, rule))
     return own, stray

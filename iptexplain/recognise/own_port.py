@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
 from iptexplain.recognise.docker_port import Port
-from iptexplain.recognise.program import Program, placed
+from iptexplain.recognise.program import Program
 from iptexplain.recognise.shape import NOTHING, Found
 from iptexplain.rules.addresses import Network
 from iptexplain.rules.model import Jump, Place, Rule, Ruleset, Verdict
@@ -64,7 +64,7 @@ def _doors(ruleset: Ruleset, name: str, way: Way, met: set[tuple[str, Way]]) -> 
     """The rules that rewrite destinations in a chain and in those that it jumps to, with what is asked up to there; ``met``: the
     chains that were looked through, each with what was asked before it."""
     met.add((name, way._replace(jumps=())))
-    for place, rule in placed("nat", ruleset.tables["nat"].chains[name]):
+    for place, rule in ruleset.tables["nat"].chains[name].placed("nat"):
         target = rule.target
         rewrites = isinstance(target, NatTarget) and _leads_elsewhere(target)
         narrowed = _narrowed(way, rule) if rewrites or isinstance(target, Jump) else None
@@ -106,7 +106,7 @@ def _inside(one: Network | None, other: Network | None) -> Network | None:
     if one is None or other is None:
         return one or other
     narrow, wide = (one, other) if one.mask >= other.mask else (other, one)
-    return narrow if narrow.number & wide.mask == wide.number else None
+    return narrow if narrow.overlaps(wide) else None
 
 
 def _both(some: Iterable[Range], others: Iterable[Range]) -> tuple[Range, ...]:
@@ -162,7 +162,7 @@ def _accepts(ruleset: Ruleset, port: Port) -> Iterator[Found]:
     """The rules of filter that are there to let the packets in: they name the address that these are rewritten to, and accept."""
     table = ruleset.tables.get("filter")
     for chain in table.chains.values() if table else ():
-        for place, rule in placed("filter", chain):
+        for place, rule in chain.placed("filter"):
             d = rule.parameters.get("d")
             accepts = isinstance(rule.target, Verdict) and rule.target.word == "ACCEPT"
             if accepts and d and not d.inverted and d.value.is_host and str(d.value).split("/")[0] == port.container_ip:

@@ -123,7 +123,7 @@ class Search:
             for table in self.ruleset.tables.values()
             for chain in table.chains.values()
             if chain.policy is not None or chain.name == SHARED
-            for place, rule in placed(table.name, chain)
+            for place, rule in chain.placed(table.name)
         ]
 
     @cached_property
@@ -207,7 +207,7 @@ class Search:
         for (table, name), (part, values) in self.named.items():
             if (table, name) in self.counted:
                 fits = re.compile((part.all or ".*").replace("{chain}", re.escape(name)))
-                for place, rule in placed(table, self.ruleset.tables[table].chains[name]):
+                for place, rule in self.ruleset.tables[table].chains[name].placed(table):
                     if not part.all or fits.fullmatch(text_of(table, rule)):
                         yield place, rule, part.name, values, part.own
 
@@ -221,11 +221,6 @@ def nearest(candidates: Iterable[tuple[Place, str]], firm: set[Place]) -> set[Pl
         if others and (key not in best or min(others) < best[key][0]):
             best[key] = (min(others), place)
     return {place for _, place in best.values()}
-
-
-def placed(table: str, chain: Chain) -> Iterator[tuple[Place, Rule]]:
-    """The rules of a chain with their places."""
-    return ((Place(table, chain.name, n, rule.line), rule) for n, rule in enumerate(chain.rules, 1))
 
 
 def written_by(name: str, writes: Writes, ruleset: Ruleset) -> Program | None:

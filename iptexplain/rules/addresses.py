@@ -54,6 +54,15 @@ class Network(NamedTuple):
         """Whether ``address`` lies in this network."""
         return address.family == self.family and address.number & self.mask == self.number
 
+    def overlaps(self, other: Network) -> bool:
+        """Whether an address lies in both."""
+        both = self.mask & other.mask
+        return self.family == other.family and self.number & both == other.number & both
+
+    def lies_in(self, other: Network) -> bool:
+        """Whether all of its addresses lie in ``other`` as well."""
+        return self.overlaps(other) and self.mask & other.mask == other.mask
+
     def __str__(self) -> str:
         address = format_address(self.family, self.number)
         return f"{address}/{format_address(self.family, self.mask) if self.prefix is None else self.prefix}"
