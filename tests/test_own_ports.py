@@ -73,6 +73,8 @@ REFUSED = (
     f"PREROUTING -p udp -j PORTS|PORTS -p tcp -m tcp --dport 8080 {TO_WEB}",
     f"PREROUTING -d 192.0.2.10/32 -j PORTS|PORTS -d 192.0.2.11/32 -p tcp -m tcp --dport 8080 {TO_WEB}",
     f"PREROUTING -p tcp -m tcp --dport 80 -j PORTS|PORTS -p tcp -m tcp --dport 8080 {TO_WEB}",
+    f"PREROUTING -i eth0 -j PORTS|PORTS -i eth1 -p tcp -m tcp --dport 8080 {TO_WEB}",
+    f"PREROUTING -i eth+ -j PORTS|PORTS -i br+ -p tcp -m tcp --dport 8080 {TO_WEB}",
     "POSTROUTING -d 172.18.0.2/32 -p tcp -m tcp --dport 80 -j SNAT --to-source 192.0.2.10",
     "PREROUTING -p tcp -m tcp --dport 8080 -j ACCEPT",
     f"PREROUTING -j PORTS|PORTS -j PORTS2|PORTS2 -p udp -j RETURN|OUTPUT -p tcp -m tcp --dport 1 {TO_WEB}",
@@ -143,6 +145,12 @@ def test_who_gets_in_of_all_addresses(rules: tuple[str, str]) -> None:
     else:
         assert (port["reachable_from"], port.get("except")) == SENDERS[rules]
         assert port["for_all"] is True and "Of the addresses " in said
+
+
+@pytest.mark.parametrize("ways", [("eth+", "eth0"), ("eth0", "eth+"), ("+", "eth0")])
+def test_of_two_names_for_an_interface_the_narrower_counts(ways: tuple[str, str]) -> None:
+    [port] = ports(dump(f"PREROUTING -i {ways[0]} -j PORTS", WEB.replace("PREROUTING", f"PORTS -i {ways[1]}")))
+    assert port["interface"] == "eth0"
 
 
 def test_whom_an_earlier_rule_robs() -> None:

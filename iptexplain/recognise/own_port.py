@@ -12,7 +12,7 @@ from iptexplain.recognise.shape import NOTHING, Found
 from iptexplain.rules.addresses import Network
 from iptexplain.rules.model import Jump, Place, Rule, Ruleset, Verdict
 from iptexplain.rules.nat import NatTarget
-from iptexplain.rules.values import Range
+from iptexplain.rules.values import InterfaceName, Range
 
 PROTOCOLS = ("tcp", "udp", "sctp")
 EVERY_PORT = Range(0, 65535)
@@ -87,7 +87,7 @@ def _narrowed(way: Way, rule: Rule) -> Way | None:
     """The way behind a rule's conditions; None where no packet can meet them all."""
     asked = {s.option.key: s.value for s in rule.parameters.settings if not s.inverted}
     host, client = _inside(way.host, asked.get("d")), _inside(way.client, asked.get("s"))
-    proto, interface = asked.get("p", way.proto), asked.get("i", way.interface)
+    proto, interface = asked.get("p", way.proto), _narrower(way.interface, asked.get("i"))
     ports = way.ports
     for match in rule.matches:
         for key in NUMBERS.get(match.name, ()):
@@ -95,7 +95,8 @@ def _narrowed(way: Way, rule: Rule) -> Way | None:
             if setting:
                 wanted = (setting.value,) if key == "dport" else setting.value
                 ports = _both(ports, _others(wanted) if setting.inverted else wanted)
-    apart = (way.host and not host) or (way.client and not client) or way.proto not in (None, proto)
+    apart = (way.host and not host) or (way.client and not client) or (way.interface and not interface)
+    apart = apart or way.proto not in (None, proto)
     if apart or not ports or proto not in (None, *PROTOCOLS):
         return None
     return way._replace(host=host, client=client, interface=interface, proto=proto, ports=ports)
@@ -107,6 +108,14 @@ def _inside(one: Network | None, other: Network | None) -> Network | None:
         return one or other
     narrow, wide = (one, other) if one.mask >= other.mask else (other, one)
     return narrow if narrow.overlaps(wide) else None
+
+
+def _narrower(one: str | None, other: str | None) -> str | None:
+    """The name that says more of two for one interface; None where no interface has both."""
+    if one is None or other is None:
+        return one or other
+    named = InterfaceName()
+    return other if named.contains(one, other) else one if named.contains(other, one) else None
 
 
 def _both(some: Iterable[Range], others: Iterable[Range]) -> tuple[Range, ...]:
