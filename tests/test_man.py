@@ -85,8 +85,8 @@ HOSTS = sorted((ROOT / "templates/man/rules").glob("*.v4"))
 
 @pytest.mark.parametrize("host", HOSTS, ids=lambda h: h.stem)
 def test_rules_are_those_of_recordings(host: Path) -> None:
-    text = host.read_bytes()
-    assert any(text == file.read_bytes() for file in (ROOT / "fixtures").glob("docker*/*/**/*") if file.is_file())
+    """They are links to them: a copy could be changed."""
+    assert host.is_symlink() and host.resolve().relative_to(ROOT / "fixtures").parts[0].startswith("docker")
     assert f'"{host.stem}"' in (ROOT / "templates/man/iptexplain-docker.7.j2").read_text(encoding="utf-8")
 
 

@@ -94,7 +94,7 @@ def test_a_packet_follows_one_of_its_own_family(tmp_path: Path) -> None:
     four = {"iif": "lo", "src": "127.0.0.1", "dst": "127.0.0.1", "proto": "tcp"}
     six = {"iif": "lo", "src": "::1", "dst": "::1", "proto": "ipv6-icmp"}
     asked = ["trace", str(rules), "--packets", "-"]
-    given = [four, six, {**six, "after": 1, "dir": "original"}]
+    given = [four, six, {**six, "after": 1, "dir": "same"}]
     result = CliRunner().invoke(program, asked, input="".join(json.dumps(p) + "\n" for p in given))
     assert [json.loads(line)["packet"]["proto"] for line in result.stdout.splitlines()] == ["tcp", "icmpv6", "icmpv6"]
     given[2]["after"] = 0
@@ -180,6 +180,11 @@ QUOTES: dict[str, Any] = {"proto": "icmp", "icmp_type": 3, "after": 0, "icmp_err
         (packet(proto="icmp", icmp_type=256), "icmp_type: 256 is out of range 0-255"),
         (packet(ttl=-1), "ttl: -1 is out of range 0-255"),
         (packet(mark=1 << 32), "mark: 4294967296 is out of range 0-4294967295"),
+        (packet(after=0, dir="banana"), "dir: 'banana' is neither of same and reply"),
+        (packet(dir="reply"), "dir is about an earlier packet: say with after which one"),
+        (packet(proto="icmp", icmp_type=3, inner={"src": "1.2.3.4"}), "inner: dst must be an address, as a text"),
+        (packet(icmp_error=[3, 1]), "icmp_error is about an earlier packet: say with after which one"),
+        (packet(iif=5), "iif must be an interface, as a text"),
         (packet(speed=9), "a packet has no field 'speed'"),
         (packet(**QUOTES, inner="x"), "inner: the quoted packet is a JSON object"),
         (packet(**QUOTES, inner={"src": "1.2.3.4"}), "inner: dst must be an address, as a text"),

@@ -15,6 +15,7 @@ from iptexplain.walk.packet import Packet, read_fields
 from iptexplain.walk.trace import trace
 
 ABOUT_OTHERS = ("after", "dir", "icmp_error", "inner")
+DIRECTIONS = ("same", "reply")
 
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class Flows:
         """
         if not isinstance(packet, dict):
             raise OptionError("a packet is a JSON object")
+        _check_about(packet, self.topology.family)
         typed = _typed({k: v for k, v in packet.items() if k not in ABOUT_OTHERS}, self.topology.family)
         if packet.get("after") is None:
             typed = Packet(opening(typed.fields))
@@ -113,11 +115,24 @@ class Flows:
         return None, False
 
 
+def _check_about(packet: dict[str, Any], family: Family) -> None:
+    """What a packet says of an earlier one; raises OptionError. An ICMP error may quote (``inner``) what nobody has sent."""
+    if packet.get("dir") not in (None, *DIRECTIONS):
+        raise OptionError(f"dir: {packet['dir']!r} is neither of {' and '.join(DIRECTIONS)}")
+    alone = next((k for k in ("dir", "icmp_error") if packet.get(k) and packet.get("after") is None), None)
+    if alone:
+        raise OptionError(f"{alone} is about an earlier packet: say with after which one")
+    if packet.get("inner") is not None:
+        _quoted(packet["inner"], family)
+
+
 def _typed(packet: dict[str, Any], family: Family) -> Packet:
     """A packet by its fields, of which null is none; raises OptionError."""
     wrong = [k for k in ("src", "dst") if not isinstance(packet.get(k), str)]
     if wrong:
         raise OptionError(f"{wrong[0]} must be an address, as a text")
+    if not isinstance(packet.get("iif"), str | None):
+        raise OptionError("iif must be an interface, as a text")
     fields = read_fields({k: v for k, v in packet.items() if v is not None})
     if "proto" not in fields:
         raise OptionError("a packet needs proto")
