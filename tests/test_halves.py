@@ -264,3 +264,14 @@ def test_expectations_ask_both(tmp_path: Path) -> None:
     flows.write_text('- {from: internet, to: "host:22", expect: drop}\n')
     for text, status in ((NFT + LEGACY, 0), (NFT, 1)):
         assert CliRunner().invoke(program, ["test", str(flows), "-"], input=text).exit_code == status
+
+
+@pytest.mark.parametrize(("text", "holds"), [(NFT + LEGACY, True), (dump("nft", DROP) + LEGACY, False)])
+def test_by_holds_where_each_order_gives_the_same_rule(tmp_path: Path, text: str, holds: bool) -> None:
+    """Of two that drop it, the one that is asked first does."""
+    flows = tmp_path / "flows.yaml"
+    line = text.count("\n", 0, text.rindex(DROP)) + 1
+    flows.write_text(f'- {{from: internet, to: "host:22", expect: drop, by: line {line}}}\n')
+    result = CliRunner().invoke(program, ["test", str(flows), "-"], input=text)
+    assert (result.exit_code == 0) is holds
+    assert ("by which rule depends on what a dump cannot show" in " ".join(result.output.split())) is not holds

@@ -54,7 +54,7 @@ class Result(NamedTuple):
             return "unknown"
         if self.verdict != expected.verdict:
             return "verdict"
-        if expected.by and not _is_settled(self.answered.way):
+        if expected.by and not self.answered.way.settled:
             return "by-unknown"
         if expected.by and expected.by not in _names(self.decided):
             return "by"
@@ -106,7 +106,7 @@ def _wrong_ends(asker: Asker, expected: Expectation) -> dict[str, str]:
 
 
 def _decided(way: Trace) -> Place | str | None:
-    if not _is_settled(way):
+    if not way.settled:
         return None
     by = way.outcome.by
     return by if isinstance(by, str) else decider(way)
@@ -120,11 +120,6 @@ def _names(decided: Place | str | None) -> set[str]:
         return {"kernel", f"kernel/{decided}"}
     chain, rule = decided.chain, f"{decided.chain}/{decided.rule}"
     return {chain, rule, f"{decided.table}/{chain}", f"{decided.table}/{rule}", f"line {decided.line}"}
-
-
-def _is_settled(way: Trace) -> bool:
-    """Whether the same rule decides whatever the answer is to the questions that nobody can answer."""
-    return not way.bounded and all(unknown.idle for unknown in way.unknowns)
 
 
 def result_json(result: Result) -> dict[str, Any]:

@@ -197,7 +197,4 @@ def decider(way: Trace) -> Place | None:
     """The rule or policy that decided: the one that ended it, else the last step in filter that let it pass."""
     if way.outcome.kind == "unknown":
         return None
-    if isinstance(way.outcome.by, Place):
-        return way.outcome.by
-    passed = [s.place for s in way.steps if s.place.table == "filter" and s.action == "ACCEPT"]
-    return passed[-1] if passed else None
+    return way.outcome.by if isinstance(way.outcome.by, Place) else way.passed

@@ -59,3 +59,12 @@ class Trace(NamedTuple):
 
     told: Trace | None = None
     """The answer that the host itself sends to the packet: a reset or an ICMP error."""
+
+    settled: bool = True
+    """Whether the same rule decides on every way that there is."""
+
+    @property
+    def passed(self) -> Place | None:
+        """The last rule or policy of filter that let it pass."""
+        found = [s.place for s in self.steps if s.place.table == "filter" and s.action == "ACCEPT"]
+        return found[-1] if found else None

@@ -65,7 +65,8 @@ def _joined(ways: list[Trace], bounded: bool) -> Trace:
     first = ways[0]
     asked = {(u.place, u.about): u for way in ways for u in way.unknowns}
     used = frozenset[str]().union(*(w.assumed for w in ways))
-    first = first._replace(unknowns=tuple(asked.values()), bounded=bounded, assumed=used)
+    settled = not bounded and len({w.outcome.by or w.passed for w in ways}) == 1
+    first = first._replace(unknowns=tuple(asked.values()), bounded=bounded, assumed=used, settled=settled)
     chosen = frozenset({"dst"} if any(isinstance(u.about, NatTarget) for u in asked.values()) else ())
     if not bounded and all(w.outcome.same_end(first.outcome, chosen) for w in ways):
         return _widest(first, ways) if chosen else first
