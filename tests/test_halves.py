@@ -259,6 +259,16 @@ def test_of_two_halves_of_dockers_one_is_left_over(addresses: tuple[str, str], d
     assert "Docker wrote its rules with" not in shown
 
 
+def test_input_of_both_halves_is_passed_by() -> None:
+    """What is forwarded meets neither: a rule of the other half cannot close a published port either."""
+    drop = "-A INPUT -p tcp -m tcp --dport 8080 -j DROP\n"
+    nat = table("legacy", "nat", "--dport 8080 -j DNAT --to-destination 172.17.0.2:80")
+    heads = {b: dump(b).partition("*")[0] for b in ("nft", "legacy")}
+    docker = heads["legacy"] + DOCKERS.format(policy="DROP", address="172.17.0.2")
+    told = asked("trace", dump("nft", drop) + docker + nat, "--from", "internet", "--to", "host:8080")
+    assert "so no rule there (line 6; ufw's" in " ".join(told.split())
+
+
 def test_expectations_ask_both(tmp_path: Path) -> None:
     flows = tmp_path / "flows.yaml"
     flows.write_text('- {from: internet, to: "host:22", expect: drop}\n')

@@ -154,9 +154,9 @@ def _mesh(situation: Situation, way: Trace) -> Any:
 
 
 def _past_input(situation: Situation) -> list[int]:
-    """The lines of the rules in filter INPUT, which what is forwarded never meets."""
-    chain = situation.ruleset.chain("filter", "INPUT")
-    return [r.line for r in chain.rules] if chain else []
+    """The lines of the rules in filter INPUT, of both halves, which what is forwarded never meets."""
+    chains = [s.ruleset.chain("filter", "INPUT") for s in (situation, situation.half) if s]
+    return sorted(r.line for chain in chains if chain for r in chain.rules)
 
 
 def _left_alone(situation: Situation, way: Trace) -> Place | None:
