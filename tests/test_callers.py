@@ -14,7 +14,7 @@ from iptexplain.commands import program
 from iptexplain.explain.callers import callers, outsiders
 from iptexplain.explain.situation import ARRIVED, Situation, situations
 from iptexplain.host.snapshot import read_snapshot
-from iptexplain.recognise.docker_port import Port
+from iptexplain.recognise.docker_port import DOCKER, Port
 from iptexplain.rules.addresses import Address, to_address, to_network
 
 pytestmark = pytest.mark.exhaustive
@@ -25,6 +25,8 @@ HOSTS = [
     *sorted((FIXTURES / "docker-dumps").glob("2*/[1-3]*.ip[46].txt")),
     *sorted((FIXTURES / "programs").glob("*/docker/rules.v4")),
     FIXTURES / "lint/docker/rules.v4",
+    *sorted((FIXTURES / "programs").glob("*/alone/rules.v4")),
+    FIXTURES / "questions/i-by-hand/rules.v4",
 ]
 RULES = """*filter
 :INPUT ACCEPT [0:0]
@@ -77,19 +79,67 @@ def arrives(situation: Situation, port: Port, sender: Address) -> set[bool]:
     answer = situation.answer_to(way)
     back = answer is None or answer.outcome.kind in (*ARRIVED, "unknown")
     ended = way.outcome.branches or (way.outcome,)
-    return {o.kind in ARRIVED and back for o in ended}
+    rewritten = port.by == DOCKER or any(s.place == port.dnat.place for s in way.steps)
+    return {o.kind in ARRIVED and back and rewritten for o in ended}
 
 
 @pytest.mark.parametrize("file", [f for f in HOSTS if f.read_text().strip()], ids=lambda f: f"{f.parent.name}-{f.name}")
 def test_whoever_is_said_to_get_in_does(file: Path) -> None:
     for situation in situations(read_snapshot(file.read_text(), str(file))):
-        ports, rng = situation.docker.ports, random.Random(7)
-        for port, said in zip(ports, callers(situation, ports), strict=True):
-            for sender in senders(rng, situation) if said else ():
-                assert said is not None
-                gets_in = said.everybody or any(to_network(n, situation.family).covers(sender) for n in said.networks)
-                seen = arrives(situation, port, sender)
-                assert seen == {gets_in} or (said.unsure and not gets_in), (port, sender, said)
+        outside, rng = outsiders(situation)[0], random.Random(7)
+        ports = [p for p in situation.docker.ports + situation.own_ports if p.is_for(outside)]
+        hold(situation, ports, rng)
+
+
+def hold(situation: Situation, ports: list[Port], rng: random.Random) -> int:
+    """What is said of the ports is so for single packets; how many were asked."""
+    asked = 0
+    for port, said in zip(ports, callers(situation, ports), strict=True):
+        for sender in senders(rng, situation) if said else ():
+            assert said is not None
+            gets_in = said.everybody or any(to_network(n, situation.family).covers(sender) for n in said.networks)
+            for number in {port.host_port, port.host_last}:
+                seen = arrives(situation, port._replace(host_port=number), sender)
+                assert seen == {gets_in} or (said.unsure and not gets_in), (port, number, sender, said)
+                asked += 1
+    return asked
+
+
+NETS = ("203.0.113.0/24", "198.18.0.0/15", "10.0.0.0/8", "198.51.100.7/32", "0.0.0.0/1")
+SOURCES = ("", *(f"{no}-s {net} " for net in NETS for no in ("", "! ")))
+BY_HAND = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+{}COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+{}-A POSTROUTING -s 172.18.0.0/16 ! -o br-web -j MASQUERADE
+COMMIT
+"""
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whoever_is_said_to_get_to_a_port_by_hand_does(seed: int) -> None:
+    rng, asked = random.Random(seed), 0
+    print("seed", seed)
+    for _ in range(15):
+        nat = [
+            f"-A PREROUTING {rng.choice(SOURCES)}{rng.choice(('', '-d 198.18.0.1/32 '))}{rng.choice(('', '-i eth0 '))}-p tcp "
+            f"{rng.choice(('', '-m iprange --src-range 10.0.0.1-10.3.0.9 '))}-m tcp --dport {rng.choice(('80', '8080', '8080:8082'))} "
+            f"-j DNAT --to-destination {rng.choice(('172.18.0.2:80', '172.18.0.2', '172.18.0.3:81'))}\n"
+            for _ in range(rng.randint(1, 3))
+        ]
+        forward = [
+            f"-A FORWARD {rng.choice(SOURCES)}-p tcp -m tcp --dport {rng.choice(('80', '8081'))} -j {rng.choice(('DROP', 'ACCEPT'))}\n"
+            for _ in range(rng.randint(0, 3))
+        ]
+        for situation in situations(read_snapshot(BY_HAND.format("".join(forward), "".join(nat)))):
+            asked += hold(situation, situation.own_ports, rng)
+    assert asked
 
 
 @pytest.mark.parametrize(

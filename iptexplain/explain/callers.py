@@ -59,7 +59,8 @@ def callers(situation: Situation, ports: Sequence[Port]) -> list[Callers | None]
     here = own(situation.topology, lambda interface: interface != "lo")
     asked: dict[Question, list[int]] = {}
     for number, port in enumerate(ports):
-        sender, sent_to = _senders(situation, port), here if port.is_everywhere else _bound(port)
+        sender = _senders(situation, port)
+        sent_to = _addresses(situation, port, sender[0], here)
         if sender[1] and sent_to and here and not port.is_loopback and (port.container_ip or port.by != DOCKER):
             proto = "tcp" if port.proto == "all" else port.proto
             asked.setdefault(Question((sender,), proto=proto, sent_to=sent_to), []).append(number)
@@ -80,8 +81,13 @@ def callers(situation: Situation, ports: Sequence[Port]) -> list[Callers | None]
     return found
 
 
-def _bound(port: Port) -> Addresses:
-    """The addresses at which a port is published; nothing where they are no range."""
+def _addresses(situation: Situation, port: Port, interface: str, here: Addresses) -> Addresses:
+    """The addresses to which packets for a port are sent; nothing where they are no range.
+
+    Other rules than Docker's need not ask for the host's own: then what comes in is for the address on its interface.
+    """
+    if port.is_everywhere:
+        return here if port.by == DOCKER else own(situation.topology, lambda name: name == interface) or here
     interval = to_network(port.host_ip).interval
     return (interval,) if interval else ()
 
