@@ -13,7 +13,7 @@ from iptexplain.host.subnets import UNNAMED
 from iptexplain.recognise.docker_port import DOCKER, Port
 from iptexplain.rules.addresses import Address, to_address, to_network
 from iptexplain.rules.model import Place
-from iptexplain.sets.reach import DOCUMENTED
+from iptexplain.sets.example import DOCUMENTED
 from iptexplain.walk.conntrack import UNPUBLISHED
 from iptexplain.walk.outcome import Trace
 
