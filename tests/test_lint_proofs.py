@@ -241,3 +241,22 @@ def test_addresses_that_nobody_listed_may_be_the_host_s() -> None:
     """The address that stands for the host where no snapshot tells one makes no rule dead."""
     rule = "-A PREROUTING -d 203.0.113.5/32 -p tcp -m tcp --dport 80 -m addrtype --dst-type LOCAL -j DNAT --to-destination 10.0.0.3\n"
     assert host(f"*nat\n:PREROUTING ACCEPT [0:0]\n{rule}COMMIT\n").tables["nat"].dead == []
+
+
+UNCERTAIN = [
+    "*filter\n:INPUT DROP [0:0]\n:OWN - [0:0]\n-A INPUT -p tcp -j OWN\n-A INPUT -p tcp -m tcp --dport 80 -j ACCEPT\n"
+    "-A OWN -p tcp -j NFQUEUE --queue-num 1\nCOMMIT\n",
+    "*nat\n:PREROUTING ACCEPT [0:0]\n:OWN - [0:0]\n-A PREROUTING -p tcp -m tcp --dport 80 -j OWN\n"
+    "-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 192.0.2.1:81\n"
+    "-A OWN -p tcp -m tcp --dport 80 -j DNAT --to-destination 192.0.2.2:80\nCOMMIT\n",
+]
+
+
+@pytest.mark.parametrize("text", UNCERTAIN, ids=("NFQUEUE", "DNAT"))
+def test_a_rule_of_many_ends_decides_in_a_called_chain(text: str) -> None:
+    """Whatever a program says of its packets, or whichever address they get: none comes back to the caller."""
+    one = host(text)
+    (asked,) = one.tables.values()
+    (dead,) = asked.dead
+    causes = asked.causes(dead)
+    assert causes and [(p.chain, p.rule) for p in asked.deciders(dead, causes)] == [("OWN", 1)]

@@ -83,7 +83,7 @@ class Causes:
     def _decides(self, place: Place) -> bool:
         rule = self._rule(place)
         piece = self.hits.chains.action(rule, place, self.hits.hook if self.table.name == "nat" else "")
-        return not isinstance(rule.target, Jump) and not piece.open and self.space.values[piece.map] != End(RETURN)
+        return not isinstance(rule.target, Jump) and not piece.open and piece.map != self.space.end(End(RETURN))
 
     def _ways(self, last: Station, seen: frozenset[str]) -> Iterator[Way]:
         """Every way from the base chain to a rule."""
