@@ -260,3 +260,14 @@ def test_a_rule_of_many_ends_decides_in_a_called_chain(text: str) -> None:
     (dead,) = asked.dead
     causes = asked.causes(dead)
     assert causes and [(p.chain, p.rule) for p in asked.deciders(dead, causes)] == [("OWN", 1)]
+
+
+def test_chains_deep_in_each_other() -> None:
+    chains = "".join(f":D{n} - [0:0]\n" for n in range(3001))
+    jumps = "".join(f"-A D{n} -j D{n + 1}\n" for n in range(3000))
+    end = "-A D3000 -p tcp -j ACCEPT\n-A D3000 -p tcp -m tcp --dport 22 -j DROP\n-A D3000 -p udp -j DROP\n"
+    asked = host(f"*filter\n:FORWARD DROP [0:0]\n{chains}-A FORWARD -j D0\n{jumps}{end}COMMIT\n").tables["filter"]
+    (dead,) = asked.dead
+    causes = asked.causes(dead)
+    assert causes and [(p.chain, p.rule) for p in causes] == [("D3000", 1)]
+    assert [(p.chain, p.rule) for p in asked.spare] == [("D3000", 3)]

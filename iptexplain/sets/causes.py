@@ -65,7 +65,7 @@ class Causes:
         """
         rule = self._rule(place)
         found: set[Place] = set()
-        for number, way in enumerate(self._ways(Station(place.chain, place, rule), frozenset())):
+        for number, way in enumerate(self._ways(Station(place.chain, place, rule))):
             if number == MOST_WAYS:
                 return None
             found.update(self._on(way))
@@ -85,15 +85,15 @@ class Causes:
         piece = self.hits.chains.action(rule, place, self.hits.hook if self.table.name == "nat" else "")
         return not isinstance(rule.target, Jump) and not piece.open and piece.map != self.space.end(End(RETURN))
 
-    def _ways(self, last: Station, seen: frozenset[str]) -> Iterator[Way]:
-        """Every way from the base chain to a rule."""
-        if last.chain == self.hits.hook:
-            yield (last,)
-            return
-        for station in self._jumps.get(last.chain, []):
-            if station.chain not in seen:
-                for way in self._ways(station, seen | {station.chain}):
-                    yield (*way, last)
+    def _ways(self, last: Station) -> Iterator[Way]:
+        """Every way from the base chain to a rule. (No chain leads back to itself: the dump would have been refused.)"""
+        waiting: list[Way] = [(last,)]
+        while waiting:
+            way = waiting.pop()
+            if way[0].chain == self.hits.hook:
+                yield way
+            else:
+                waiting += [(station, *way) for station in reversed(self._jumps.get(way[0].chain, []))]
 
     def _on(self, way: Way) -> list[Place]:
         """The rules that count on one way: those that take packets before, and the jumps whose conditions do."""

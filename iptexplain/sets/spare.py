@@ -6,6 +6,7 @@ rejection, another address, a mark), and so does what it keeps packets from: a l
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
@@ -24,6 +25,9 @@ from iptexplain.sets.ways import ACCEPT, DROP, NEXT, RETURN, UNDECIDED, End, Pie
 
 KNOWN = (Verdict, Jump, Reject, MarkTarget, NatTarget)
 """The targets of which all that they do shows in the ends."""
+
+CALLS = 25
+"""How many nested calls a chain takes, at most."""
 
 MANY = 2
 """More ways than one lead to a chain."""
@@ -66,6 +70,8 @@ class Spare:
         self._odd: dict[int, Diagram] = {}
         table = hits.chains.table
         reached = called_first(table.chains, hits.hook)
+        # Chains may be as deep in each other as there are chains; each is a few calls, and those of its tree.
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), 1000 + CALLS * len(reached)))
         self._count = _ways_to(table)
         for name in reached:
             if self._count[name] == MANY and table.name != "nat":
