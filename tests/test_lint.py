@@ -204,6 +204,23 @@ def test_json() -> None:
     assert "iptables -D INPUT -s 10.1.0.0/16 -p tcp -j DROP" in first["fix"]
 
 
+@pytest.mark.parametrize(
+    ("rules", "command"),
+    [
+        ("-A INPUT -p udp -j ACCEPT\n-A INPUT -p tcp -j DROP\n-A INPUT -p udp -j ACCEPT\n", "-D INPUT 3"),
+        ("-A INPUT -p udp -j ACCEPT\n-A INPUT -p tcp -j DROP\n-A INPUT -p 17 -j ACCEPT\n", "-D INPUT 3"),
+        ("-A INPUT -p udp -j ACCEPT\n-A INPUT -p udp -j DROP\n-A INPUT -p tcp -j DROP\n", "-D INPUT -p udp -j DROP"),
+        ("-A OWN -p udp -j ACCEPT\n-A INPUT -p udp -j DROP\n-A INPUT -p udp -j ACCEPT\n", "-D INPUT -p udp -j ACCEPT"),
+    ],
+)
+def test_of_equal_rules_the_one_that_is_meant_is_deleted(rules: str, command: str) -> None:
+    """iptables -D with a rule's words deletes the first that has them: the one that counts."""
+    text = f"*filter\n:INPUT DROP [0:0]\n:OWN - [0:0]\n{rules}COMMIT\n"
+    (finding,) = json.loads(run("-", "-o", "json", "--select", "unreachable-rule", text=text)[1])["findings"]
+    assert f"    iptables {command}" in finding["fix"].split("\n")
+    assert ("An equal rule stands above it" in finding["fix"]) == command.endswith("3")
+
+
 def test_what_is_too_large_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lints that need no sets, or other tables alone, are looked for all the same."""
     monkeypatch.setattr(tables, "SECONDS", -1.0)

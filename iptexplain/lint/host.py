@@ -12,6 +12,7 @@ from iptexplain.lint.tables import Asked
 from iptexplain.recognise.docker_port import Port
 from iptexplain.rules.addresses import to_address
 from iptexplain.rules.model import Chain, Jump, Place, Rule, Verdict
+from iptexplain.rules.save import save_rule
 from iptexplain.walk.outcome import Trace
 
 REFUSES = ("DROP", "REJECT")
@@ -69,6 +70,12 @@ class Host(Situation):
 
     def rule(self, place: Place) -> Rule:
         return self.ruleset.tables[place.table].chains[place.chain].rules[int(place.rule) - 1]
+
+    @cached_property
+    def first_saved(self) -> dict[tuple[str, str], Place]:
+        """By table and words (``-A CHAIN …``) the first of the rules that have them."""
+        places = [(table, place, rule) for table in self.ruleset.tables for place, rule in self.places(table)]
+        return {(table, save_rule(rule)): place for table, place, rule in reversed(places)}
 
     # -- probes
 

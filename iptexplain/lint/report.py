@@ -12,7 +12,6 @@ from iptexplain.errors import UsageError
 from iptexplain.explain.words import environment, said
 from iptexplain.lint.finding import LEVELS, Finding, Lint, lints
 from iptexplain.lint.host import Host
-from iptexplain.rules.answer import Backend
 from iptexplain.rules.model import Place, Rule
 from iptexplain.rules.save import save_rule
 from iptexplain.rules.words import split_words
@@ -20,6 +19,9 @@ from iptexplain.sets.space import TooLarge
 
 LONGEST = ("accepting-policy", "redundant-rule")
 """The lints that take the longest are asked last: what they use up is missing to no other."""
+
+BY_NUMBER = re.compile(r"^    .* -D \S+ \d+$", re.MULTILINE)
+"""A command that deletes a rule, and not by its words."""
 
 IGNORE = re.compile(r"iptexplain:\s*ignore\s+([a-z0-9, -]+)")
 """A comment in a rule that silences lints about it."""
@@ -49,7 +51,10 @@ class Told:
     @cached_property
     def fix(self) -> str:
         """What to do about it: paragraphs, and commands as indented lines."""
-        return re.sub(r"\n{3,}", "\n\n", self._block("fix").strip("\n"))
+        words = re.sub(r"\n{3,}", "\n\n", self._block("fix").strip("\n"))
+        if not BY_NUMBER.search(words):
+            return words
+        return f"{words}\n\n{environment().get_template('documents/equal_rule_above.j2').render()}".rstrip("\n")
 
     def _block(self, name: str) -> str:
         template = environment().get_template(lints()[self.finding.name].template)
@@ -64,15 +69,20 @@ class Told:
         return "".join(template.blocks[name](context))
 
     def _delete(self, place: Place) -> str:
-        """The command that deletes a rule."""
-        return self._again(place, "-D")
+        """The command that deletes a rule. By its words iptables deletes the first that has them: behind an equal one it is called
+        by its number."""
+        saved = save_rule(self.host.rule(place))
+        is_first = self.host.first_saved[place.table, saved] == place
+        return self._command(place, ["-D", *(_words(saved) if is_first else (place.chain, str(place.rule)))])
 
-    def _again(self, place: Place, action: str) -> str:
-        """A command with the rule's own words: ``-D`` deletes it, ``-I`` puts it before all others."""
+    def _again(self, place: Place) -> str:
+        """The command that puts a rule with the same words before all others of its chain."""
+        return self._command(place, ["-I", *_words(save_rule(self.host.rule(place)))])
+
+    def _command(self, place: Place, words: Sequence[str]) -> str:
         program = "ip6tables" if self.host.family == 6 else "iptables"
         table = [] if place.table == "filter" else ["-t", place.table]
-        words = [w.text for w in split_words(save_rule(self.host.rule(place), Backend.NFT))][1:]
-        return " ".join(map(shlex.quote, [program, *table, action, *map(said, words)]))
+        return " ".join(map(shlex.quote, [program, *table, *map(said, words)]))
 
     @property
     def kin(self) -> tuple[Any, ...]:
@@ -140,6 +150,11 @@ def look(hosts: Sequence[Host], chosen: Collection[str]) -> Report:
                 continue  # there is nobody outside, or no address of the host, to ask about
     told.sort(key=lambda t: (LEVELS.index(t.level), hosts.index(t.host), t.finding.line or 0))
     return Report(told, sorted(missed))
+
+
+def _words(saved: str) -> list[str]:
+    """The chain and what follows it in ``-A CHAIN …``."""
+    return [w.text for w in split_words(saved)][1:]
 
 
 def _found(lint: Lint, host: Host) -> list[Finding]:
