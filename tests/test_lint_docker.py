@@ -55,6 +55,13 @@ CASES = {
     "input for some": (inputs("-A INPUT -s 192.0.2.0/24 -p tcp -m tcp --dport 8080 -j ACCEPT\n", "DROP"), "input-rule-for-published-port"),
     "input drops all but": (inputs("-A INPUT -p tcp -m tcp ! --dport 22 -j DROP\n"), None),
     "input for the host's own port": (inputs("-A INPUT -p tcp -m tcp --dport 80 -j DROP\n"), None),
+    "input from a container": (inputs("-A INPUT -i docker0 -p tcp -m tcp --dport 8080 -j DROP\n"), None),
+    "input from the host itself": (inputs("-A INPUT -i lo -p tcp -m tcp --dport 8080 -j DROP\n"), None),
+    "input to loopback": (inputs("-A INPUT -d 127.0.0.0/8 -p tcp -m tcp --dport 8080 -j DROP\n"), None),
+    "input to everybody": (inputs("-A INPUT -d 255.255.255.255/32 -p tcp -m tcp --dport 8080 -j DROP\n"), None),
+    "input but not from a container": (inputs("-A INPUT ! -i docker0 -p tcp -m tcp --dport 8080 -j DROP\n"), "input-rule-for-published-port"),
+    "input by another interface": (inputs("-A INPUT -i eth1 -p tcp -m tcp --dport 8080 -j DROP\n"), "input-rule-for-published-port"),
+    "input to an address": (inputs("-A INPUT -d 192.0.2.10/32 -p tcp -m tcp --dport 8080 -j DROP\n"), "input-rule-for-published-port"),
     "input and closed": (
         user("-A DOCKER-USER -i eth0 -p tcp -m conntrack --ctorigdstport 8080 --ctdir ORIGINAL -j DROP\n").replace(
             FIRST, "-A INPUT -p tcp -m tcp --dport 8080 -j DROP\n" + FIRST
@@ -146,6 +153,15 @@ BRIDGES = {
                {"dst": "172.18.0.0/16", "dev": "br-f022fcdf43bb"}, {"dst": "172.19.0.0/16", "dev": "br-6940c4dee215"}],
     "bridge_links": [{"ifname": "tap0", "master": "vmbr0"}],
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"), [("192.0.2.10", True), ("172.17.0.1", True), ("192.0.2.11", False), ("127.0.0.1", False)]
+)
+def test_an_input_rule_for_an_address_that_is_the_host_s(address: str, expected: bool) -> None:
+    """Where a snapshot lists them, others are nobody's here."""
+    text = inputs(f"-A INPUT -d {address}/32 -p tcp -m tcp --dport 8080 -j DROP\n")
+    assert bool(told(text, BRIDGES, "input-rule-for-published-port")) == expected
 
 
 def test_machines_on_a_bridge_that_the_policy_cuts_off() -> None:

@@ -1,7 +1,8 @@
 """A rule in INPUT that is to close a published port, or to open it to some only, and cannot.
 
 What is sent to a published port is rewritten before it is routed, and is then forwarded: `INPUT` never sees it. Docker's own rules in
-`FORWARD` let it in, whatever `INPUT` says. `DOCKER-USER` is the place for such a rule. Only what really gets in from outside is told.
+`FORWARD` let it in, whatever `INPUT` says. `DOCKER-USER` is the place for such a rule. Only what really gets in from outside is told:
+what containers or the host itself send to the port, or somebody sends to 127.0.0.1, is another matter.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from iptexplain.explain.situation import decider
+from iptexplain.host.topology import Topology
 from iptexplain.lint.finding import Example, Finding
 from iptexplain.lint.host import REFUSES, Host, word
 from iptexplain.lint.host_port_in_docker_user import DUMP, at_host
-from iptexplain.recognise.docker_port import Port
+from iptexplain.rules.addresses import Address
 from iptexplain.rules.model import Place, Rule
 from iptexplain.sets.kinds import Kinds
 from iptexplain.sets.space import NO, Diagram
@@ -35,10 +37,12 @@ def find(host: Host) -> Iterator[Finding]:
         return
     chains = host.inside("filter", "INPUT")
     kinds = host.tables["filter"].hits[0].chains.conditions.kinds
-    published = kinds.space.union([at_host(kinds, p) for p in host.docker.ports if not p.is_loopback])
+    arriving = _arriving(host, kinds)
+    ports = [(p, kinds.space.both(at_host(kinds, p), arriving)) for p in host.docker.ports if not p.is_loopback]
     for place, rule in host.places():
         if place.chain in chains and host.is_own(place):
-            port = _open_port(host, place, rule, chain.policy == "DROP", published)
+            fits = _meant(host, place, rule, chain.policy == "DROP")
+            port = next((p for p, its in ports if kinds.space.both(fits, its) != NO and host.is_open(p)), None)
             if port:
                 by = decider(host.from_outside(port))
                 source = rule.parameters.get("s")
@@ -47,20 +51,30 @@ def find(host: Host) -> Iterator[Finding]:
                 yield Finding(place, tuple(p for p in (port.dnat.place, by) if p), values)
 
 
-def _open_port(host: Host, place: Place, rule: Rule, closed: bool, published: Diagram) -> Port | None:
-    """The port of all that are ``published`` that the rule names and that is open to everybody; a rule that accepts must name who
-    may come."""
+def _arriving(host: Host, kinds: Kinds) -> Diagram:
+    """What comes in by none of Docker's bridges for an address of the host: of that Docker rewrites what is for a published port."""
+    inner = {"", "lo", *(n.bridge for n in host.docker.networks)}
+    outer = kinds.one_of("iif", [name for name in kinds.fields.interfaces.names if name not in inner])
+    addresses = kinds.places.split(lambda address: _may_be_own(kinds.topology, address))
+    return kinds.space.both(outer, kinds.space.among(kinds.fields.level["dst"], addresses.get(True, ())))
+
+
+def _may_be_own(topology: Topology, address: Address) -> bool:
+    """Whether an address is the host's on a network; where nobody listed those, any one may be that is of one machine alone."""
+    if topology.known_addresses:
+        return topology.has(address) and not topology.is_loopback(address)
+    return Topology(topology.family).address_type(address) == "UNICAST"
+
+
+def _meant(host: Host, place: Place, rule: Rule, closed: bool) -> Diagram:
+    """The packets of a rule that is about some ports: one that refuses them, or that accepts them from somebody whom it names."""
     conditions = host.tables["filter"].hits[0].chains.conditions
     kinds, space = conditions.kinds, conditions.space
     fits = conditions.of(rule, place)
     names_source = space.depends(fits, [kinds.fields.level["src"]])
-    meant = word(rule) in REFUSES or (word(rule) == "ACCEPT" and closed and names_source)
     names_port = space.depends(fits, [kinds.fields.level["dport"]])
-    if not (meant and names_port) or space.both(fits, published) == NO or _is_broad(kinds, fits):
-        return None
-    ports = [p for p in host.docker.ports if not p.is_loopback]
-    named = (p for p in ports if space.both(fits, at_host(kinds, p)) != NO)
-    return next((p for p in named if host.is_open(p)), None)
+    meant = word(rule) in REFUSES or (word(rule) == "ACCEPT" and closed and names_source)
+    return fits if meant and names_port and not _is_broad(kinds, fits) else NO
 
 
 def _is_broad(kinds: Kinds, fits: Diagram) -> bool:
