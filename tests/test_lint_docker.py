@@ -10,7 +10,7 @@ import pytest
 from iptexplain.host.snapshot import read_snapshot
 from iptexplain.lint.finding import lints
 from iptexplain.lint.host import hosts
-from iptexplain.lint.report import Told, look
+from iptexplain.lint.report import Told, look, unmarked
 from tests.conftest import ROOT
 
 HOST = (ROOT / "fixtures/docker/20.10/two-networks/rules.v4").read_text(encoding="utf-8")
@@ -122,6 +122,47 @@ def test_case(name: str) -> None:
 
 def test_healthy_host() -> None:
     assert not told(HOST)
+
+
+RAW = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:OWN - [0:0]\n"
+NAT = "COMMIT\n*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 192.0.2.80\nCOMMIT\n"
+TAKEN = {
+    "a drop": (RAW + "-A PREROUTING -p tcp -m tcp --dport 80 -j DROP\n-A PREROUTING -p tcp -j DROP\n-A PREROUTING -p udp -j CT --helper tftp\n"
+               "-A OUTPUT -p tcp -j CT --notrack\n", "raw PREROUTING rule 1 (line 5) drops it."),
+    "the policy": (RAW.replace("PREROUTING ACCEPT", "PREROUTING DROP") + "-A PREROUTING -p udp -j ACCEPT\n",
+                   "the policy of raw PREROUTING (line 2) drops it."),
+    "two": (RAW + "-A PREROUTING -p udp -j CT --notrack\n-A PREROUTING -s 10.0.0.0/8 -j DROP\n-A PREROUTING -p tcp -j CT --notrack\n",
+            "raw PREROUTING rule 2 (line 6) drops some and raw PREROUTING rule 3 (line 7) exempts the others from connection tracking."),
+    "a called chain": (RAW + "-A PREROUTING -p tcp -j OWN\n-A OWN -j CT --notrack\n", "raw OWN rule 1 (line 6) exempts it from connection tracking."),
+    "two tables": (RAW + "-A PREROUTING -s 10.0.0.0/8 -j DROP\nCOMMIT\n*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING ! -s 10.0.0.0/9 -j DROP\n",
+                   "raw PREROUTING rule 1 (line 5) and mangle PREROUTING rule 1 (line 9) drop it."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_what_takes_the_packets_of_a_nat_rule(name: str) -> None:
+    rules, expected = TAKEN[name]
+    (found,) = told(rules + NAT, None, "nat-never-applies")
+    assert unmarked(found.message).endswith(f"before nat is asked, {expected}")
+
+
+LEFT = {
+    "another hook": RAW + "-A OUTPUT -p tcp -j DROP\n",
+    "some": RAW + "-A PREROUTING -s 10.0.0.0/8 -j DROP\n",
+    "at times": RAW + "-A PREROUTING -p tcp -m limit --limit 1/sec -j DROP\n",
+    "a mark that raw wrote": (
+        RAW + "-A PREROUTING -j MARK --set-xmark 0x1/0xffffffff\nCOMMIT\n*mangle\n:PREROUTING ACCEPT [0:0]\n"
+        "-A PREROUTING -m mark --mark 0x0 -j DROP\n"
+    ),
+    "a program decides": RAW + "-A PREROUTING -p tcp -j NFQUEUE --queue-num 1\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_leaves_packets_to_a_nat_rule(name: str) -> None:
+    rules = LEFT[name]
+    marked = NAT.replace("-p tcp -m tcp", "-p tcp -m mark --mark 0x1 -m tcp") if "mark" in name else NAT
+    assert not told(rules + marked, None, "nat-never-applies")
 
 
 RUNNING = {

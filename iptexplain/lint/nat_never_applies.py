@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from iptexplain.explain.words import save_clause
+from iptexplain.lint.arrivals import Arrivals
 from iptexplain.lint.finding import Example, Finding
-from iptexplain.lint.host import Host
-from iptexplain.lint.tables import arrivals
+from iptexplain.lint.host import REFUSES, Host, word
 from iptexplain.rules.extension import Match
 from iptexplain.rules.model import Place, Rule
 from iptexplain.rules.nat import NatTarget
@@ -40,9 +40,12 @@ def find(host: Host) -> Iterator[Finding]:
     for place, conditions in asked.impossible.items():
         if is_about_state(asked.rule(place), conditions) and host.is_judged(place):
             yield Finding(place, (), {"clause": save_clause(conditions[0])})
-    for place in _never_come(host):
+    for place, takers in _never_come(host):
         if place not in asked.dead and host.is_judged(place):
-            yield Finding(place, _droppers(host), {"clause": None})
+            drops = [p for p in takers if p.rule == "policy" or word(host.rule(p)) in REFUSES]
+            yield Finding(
+                place, takers, {"clause": None, "drops": drops, "exempts": [p for p in takers if p not in drops]}
+            )
 
 
 def is_about_state(rule: Rule, conditions: Sequence[Match]) -> bool:
@@ -50,22 +53,12 @@ def is_about_state(rule: Rule, conditions: Sequence[Match]) -> bool:
     return isinstance(rule.target, NatTarget) and [c.name for c in conditions] in (["conntrack"], ["state"])
 
 
-def _never_come(host: Host) -> Iterator[Place]:
-    """The rules of nat PREROUTING whose packets are all gone, or untracked, when the table is asked."""
-    found = arrivals(host.ruleset, host.topology)
-    if found:
-        hits, arriving = found
-        rewriting = (p for p in hits.of if isinstance(host.rule(p).target, NatTarget) and hits.of[p] != NO)
-        yield from (p for p in rewriting if hits.space.both(hits.of[p], arriving) == NO)
-
-
-def _droppers(host: Host) -> tuple[Place, ...]:
-    """The policies and rules of raw and mangle PREROUTING that can take packets away."""
-    takers = ("DROP", "NOTRACK", "CT")
-    places = [
-        place
-        for table in ("raw", "mangle")
-        for place, rule in host.places(table)
-        if rule.target is not None and (getattr(rule.target, "word", rule.target.name) in takers)
-    ]
-    return tuple(places)
+def _never_come(host: Host) -> Iterator[tuple[Place, tuple[Place, ...]]]:
+    """The rules of nat PREROUTING whose packets are all gone, or untracked, when the table is asked; with those that see to it."""
+    before = [chain for table in ("raw", "mangle") if (chain := host.ruleset.chain(table, "PREROUTING"))]
+    if any(chain.rules or chain.policy == "DROP" for chain in before) and host.ruleset.chain("nat", "PREROUTING"):
+        arrivals = Arrivals(host.ruleset, host.topology)
+        rewriting = (
+            p for p, who in arrivals.nat.of.items() if isinstance(host.rule(p).target, NatTarget) and who != NO
+        )
+        yield from ((p, tuple(arrivals.takers(p))) for p in rewriting if arrivals.none_for(p))

@@ -14,9 +14,8 @@ from iptexplain.sets.analyse import Analysis
 from iptexplain.sets.causes import Causes, contradiction
 from iptexplain.sets.conditions import Conditions
 from iptexplain.sets.hits import Hits, dead_rules
-from iptexplain.sets.space import NO, Diagram, TooLarge
+from iptexplain.sets.space import NO, TooLarge
 from iptexplain.sets.spare import Effects, spare_rules
-from iptexplain.sets.ways import ACCEPT
 
 T = TypeVar("T")
 
@@ -133,19 +132,3 @@ class Asked:
         """The rules without which every packet would fare the same."""
         dead = frozenset(self._try(lambda: dead_rules(self.hits)))
         return self._try(lambda: spare_rules(self.hits, dead))
-
-
-def arrivals(ruleset: Ruleset, topology: Topology) -> tuple[Hits, Diagram] | None:
-    """Which packets nat PREROUTING's rules are for, and those that get there past raw and mangle; None: all do."""
-    before = [t for t in ("raw", "mangle") if ruleset.chain(t, "PREROUTING") and any(ruleset.tables[t].rules())]
-    if not before or not ruleset.chain("nat", "PREROUTING"):
-        return None
-    analysis = analysis_of(ruleset, topology)
-    space, level = analysis.space, analysis.fields.level["ctstate"]
-    untracked = analysis.fields.all[level].number("UNTRACKED")
-    found = analysis.kinds.number("tracked", 0)  # nobody has decided about the connection yet
-    for table in before:
-        way = Effects(analysis, ruleset.tables[table]).at("PREROUTING").map
-        passed = space.where(way, lambda end: end.way == ACCEPT and dict(end.changes).get(level) != untracked)
-        found = space.both(found, passed)
-    return Hits(Effects(analysis, ruleset.tables["nat"]), "PREROUTING"), found
