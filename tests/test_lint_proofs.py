@@ -13,6 +13,7 @@ import pytest
 
 from iptexplain.explain.situation import Situation
 from iptexplain.host.snapshot import read_snapshot
+from iptexplain.lint import redundant_rule
 from iptexplain.lint.host import Host
 from iptexplain.rules.addresses import to_address
 from iptexplain.rules.model import Jump, Place, Rule, Ruleset
@@ -271,3 +272,21 @@ def test_chains_deep_in_each_other() -> None:
     causes = asked.causes(dead)
     assert causes and [(p.chain, p.rule) for p in causes] == [("D3000", 1)]
     assert [(p.chain, p.rule) for p in asked.spare] == [("D3000", 3)]
+
+
+@pytest.mark.parametrize(
+    ("rules", "instead"),
+    [
+        ("-A INPUT -s 10.0.0.1 -j ACCEPT\n-A INPUT -j OWN\n-A INPUT -s 10.0.0.0/8 -j ACCEPT\n-A OWN -p icmp -s 192.0.2.0/24 -j DROP", [3]),
+        ("-A INPUT -s 10.0.0.1 -j ACCEPT\n-A INPUT -j OWN\n-A OWN -s 10.0.0.0/8 -j ACCEPT", [2]),
+        ("-A INPUT -s 10.0.0.1 -j DROP\n-A INPUT -j MARK --set-xmark 0x1\n-A INPUT -s 10.0.0.0/8 -j DROP", [3]),
+        ("-A INPUT -s 10.0.0.1 -j DROP\n-A INPUT -j MARK --set-xmark 0x1\n-A INPUT -m mark --mark 0x1 -j DROP", [3]),
+        ("-A INPUT -j MARK --set-xmark 0x1\n-A INPUT -j MARK --set-xmark 0x2\n-A INPUT -j ACCEPT", [2, 3]),
+        ("-A INPUT -s 10.0.0.1 -j DROP\n-A INPUT -s 10.0.0.0/8 -p tcp -j DROP", [2, "policy"]),
+    ],
+)  # fmt: skip
+def test_what_does_the_same_is_named(rules: str, instead: list[Any]) -> None:
+    """And nothing that packets only come past."""
+    one = host(f"{HEAD}{rules}\nCOMMIT\n")
+    found = next(f for f in redundant_rule.find(one) if f.place and f.place.rule == 1)
+    assert [p.rule for p in found.because] == instead

@@ -14,7 +14,8 @@ from iptexplain.lint.finding import Example, Finding
 from iptexplain.lint.host import Host, word
 from iptexplain.lint.tables import Asked
 from iptexplain.rules.model import Place
-from iptexplain.sets.space import NO
+from iptexplain.sets.hits import Comers, Hits
+from iptexplain.sets.space import NO, Diagram
 
 LEVEL = "info"
 
@@ -47,14 +48,20 @@ def find(host: Host) -> Iterator[Finding]:
 
 def _instead(host: Host, asked: Asked, place: Place) -> tuple[tuple[Place, ...], bool]:
     """Who decides about its packets without it: later rules of its chain, and the policy where they leave some; whether that is
-    all of them."""
+    all of them. Of a rule that only marks packets: who marks them anew, too."""
     hits = next(h for h in asked.hits if place in h.of)
-    space, left = hits.space, hits.of[place]
+    decides = word(host.rule(place)) is not None
+    comers: Comers = {(): hits.of[place]}
     found: list[Place] = []
-    for part in hits.meeting(place.chain, left):
-        later, rule = part.rule or (place, None)
-        if int(later.rule) > int(place.rule) and rule and rule.target and space.both(left, part.condition) != NO:
-            found.append(later)
-            left = space.minus(left, part.condition)
+    for part in hits.meeting(place.chain, hits.space.exists(hits.of[place], hits.changed)):
+        if part.rule and int(part.rule[0].rule) > int(place.rule):
+            past = {changes: who for changes, who in hits.past(part.piece, comers).items() if who != NO}
+            if _all(hits, past) != _all(hits, comers) if decides else past != comers:
+                found.append(part.rule[0])
+            comers = past
     policy = host.policy(asked.table.name, place.chain)
-    return (*found, policy) if policy and left != NO else tuple(found), left == NO or policy is not None
+    return (*found, policy) if policy and comers else tuple(found), not comers or policy is not None
+
+
+def _all(hits: Hits, comers: Comers) -> Diagram:
+    return hits.space.union(list(comers.values()))
