@@ -221,6 +221,25 @@ def test_of_equal_rules_the_one_that_is_meant_is_deleted(rules: str, command: st
     assert ("An equal rule stands above it" in finding["fix"]) == command.endswith("3")
 
 
+SHARED = "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:BOTH - [0:0]\n-A INPUT -j BOTH\n-A OUTPUT -j BOTH\n-A BOTH {} -j DROP\nCOMMIT\n"
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("-i eth0 -o eth1", "a packet in filter INPUT never has what -o eth1 asks for; a packet in filter OUTPUT never has what -i eth0 asks for."),
+        ("-s 10.0.0.1 -m iprange --src-range 10.0.0.2-10.0.0.9",
+         "its conditions -s 10.0.0.1/32 and -m iprange --src-range 10.0.0.2-10.0.0.9 contradict each other."),
+        ("-s 10.0.0.1 -o eth1 -m iprange --src-range 10.0.0.2-10.0.0.9",
+         "a packet in filter INPUT never has what -o eth1 asks for; in OUTPUT its conditions -s 10.0.0.1/32 and -m iprange "
+         "--src-range 10.0.0.2-10.0.0.9 contradict each other."),
+    ],
+)  # fmt: skip
+def test_a_rule_is_impossible_at_each_hook_for_its_own_reason(rule: str, said: str) -> None:
+    found = json.loads(run("-", "-o", "json", "--select", "impossible-rule", text=SHARED.format(rule))[1])["findings"]
+    assert [f["message"] for f in found] == [f"No packet can meet this rule: {said}"]
+
+
 def test_what_is_too_large_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lints that need no sets, or other tables alone, are looked for all the same."""
     monkeypatch.setattr(tables, "SECONDS", -1.0)

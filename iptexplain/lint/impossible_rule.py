@@ -35,8 +35,7 @@ COMMIT
 def find(host: Host) -> Iterator[Finding]:
     """The rules that nothing can meet, wherever they stood in their chains."""
     for asked in host.tables.values():
-        for place, conditions in asked.impossible.items():
-            if host.is_judged(place) and not is_about_state(asked.rule(place), conditions):
-                hooks = [hits.hook for hits in asked.hits if place in hits.of]
-                clauses = [save_clause(condition) for condition in conditions]
-                yield Finding(place, (), {"clauses": clauses, "hooks": hooks})
+        for place, found in asked.impossible.items():
+            if host.is_judged(place) and not is_about_state(asked.rule(place), found):
+                reasons = [(one.hooks, [save_clause(condition) for condition in one.conditions]) for one in found]
+                yield Finding(place, (), {"reasons": reasons})

@@ -12,9 +12,9 @@ from iptexplain.explain.words import save_clause
 from iptexplain.lint.arrivals import Arrivals
 from iptexplain.lint.finding import Example, Finding
 from iptexplain.lint.host import REFUSES, Host, word
-from iptexplain.rules.extension import Match
 from iptexplain.rules.model import Place, Rule
 from iptexplain.rules.nat import NatTarget
+from iptexplain.sets.causes import Contradiction
 from iptexplain.sets.space import NO
 
 LEVEL = "warning"
@@ -37,9 +37,9 @@ def find(host: Host) -> Iterator[Finding]:
     asked = host.tables.get("nat")
     if asked is None:
         return
-    for place, conditions in asked.impossible.items():
-        if is_about_state(asked.rule(place), conditions) and host.is_judged(place):
-            yield Finding(place, (), {"clause": save_clause(conditions[0])})
+    for place, found in asked.impossible.items():
+        if is_about_state(asked.rule(place), found) and host.is_judged(place):
+            yield Finding(place, (), {"clause": save_clause(found[0].conditions[0])})
     for place, takers in _never_come(host):
         if place not in asked.dead and host.is_judged(place):
             drops = [p for p in takers if p.rule == "policy" or word(host.rule(p)) in REFUSES]
@@ -48,9 +48,10 @@ def find(host: Host) -> Iterator[Finding]:
             )
 
 
-def is_about_state(rule: Rule, conditions: Sequence[Match]) -> bool:
+def is_about_state(rule: Rule, found: Sequence[Contradiction]) -> bool:
     """Whether a rule of NAT is dead for the state alone that it asks for."""
-    return isinstance(rule.target, NatTarget) and [c.name for c in conditions] in (["conntrack"], ["state"])
+    names = [[condition.name for condition in one.conditions] for one in found]
+    return isinstance(rule.target, NatTarget) and all(some in (["conntrack"], ["state"]) for some in names)
 
 
 def _never_come(host: Host) -> Iterator[tuple[Place, tuple[Place, ...]]]:

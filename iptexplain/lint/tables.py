@@ -11,7 +11,7 @@ from iptexplain.rules.addresses import Address
 from iptexplain.rules.answer import Answer
 from iptexplain.rules.model import Place, Rule, Ruleset
 from iptexplain.sets.analyse import Analysis
-from iptexplain.sets.causes import Causes, contradiction
+from iptexplain.sets.causes import Causes, Contradiction, contradictions
 from iptexplain.sets.conditions import Conditions
 from iptexplain.sets.hits import Hits, dead_rules
 from iptexplain.sets.space import NO, TooLarge
@@ -95,12 +95,12 @@ class Asked:
         return self._try(lambda: [place for place in dead_rules(self.hits) if place.chain in visited])
 
     @cached_property
-    def impossible(self) -> dict[Place, list[Any]]:
+    def impossible(self) -> dict[Place, list[Contradiction]]:
         """Dead rules that are so by themselves: with the conditions that contradict each other, or do not fit the hook."""
-        return self._try(lambda: {p: found for p in self.dead if (found := self._contradiction(p)) is not None})
+        return self._try(lambda: {p: found for p in self.dead if (found := self._contradictions(p))})
 
-    def _contradiction(self, place: Place) -> list[Any] | None:
-        return contradiction(self.rule(place), place, [hits for hits in self.hits if place in hits.of])
+    def _contradictions(self, place: Place) -> list[Contradiction]:
+        return contradictions(self.rule(place), place, [hits for hits in self.hits if place in hits.of])
 
     def causes(self, place: Place) -> tuple[Place, ...] | None:
         """The rules that together leave nothing to a dead one; None: there are too many ways there, or it takes too long."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from iptexplain.rules.extension import Match
 from iptexplain.rules.model import Jump, Place, Rule
 from iptexplain.sets.chains import called_first
 from iptexplain.sets.hits import Comers, Hits, Part
@@ -135,7 +136,7 @@ class Causes:
         return all(who == NO for who in comers.values())
 
 
-def clauses(rule: Rule, place: Place, hits: Hits) -> list[tuple[Any, Diagram]]:
+def clauses(rule: Rule, place: Place, hits: Hits) -> list[tuple[Match, Diagram]]:
     """The conditions of a rule, each option of ``-s -d -i -o -p`` by itself, with the packets that meet them."""
     conditions = hits.chains.conditions
     found = []
@@ -147,22 +148,26 @@ def clauses(rule: Rule, place: Place, hits: Hits) -> list[tuple[Any, Diagram]]:
     return found
 
 
-def contradiction(rule: Rule, place: Place, every: Sequence[Hits]) -> list[Any] | None:
-    """The conditions of a rule that no packet meets together, at any of the hooks from which its chain is reached.
+class Contradiction(NamedTuple):
+    """Conditions that no packet meets together at these hooks; one alone does not go with them."""
 
-    None: some packet could meet them all. One condition alone does not fit the hook.
-    """
-    found: list[Any] = []
+    hooks: tuple[str, ...]
+    conditions: tuple[Match, ...]
+
+
+def contradictions(rule: Rule, place: Place, every: Sequence[Hits]) -> list[Contradiction]:
+    """Why no packet meets a rule, for the hooks from which its chain is reached; none: some packet could."""
+    found: dict[tuple[Match, ...], list[str]] = {}
     for hits in every:
         parts = clauses(rule, place, hits)
 
-        def impossible(kept: Sequence[tuple[Any, Diagram]], hits: Hits = hits) -> bool:
+        def impossible(kept: Sequence[tuple[Match, Diagram]], hits: Hits = hits) -> bool:
             result = hits.here()
             for _, packets in kept:
                 result = hits.space.both(packets, result)
             return result == NO
 
         if not impossible(parts):
-            return None
-        found += [one for one, _ in few(parts, impossible) if one not in found]
-    return found
+            return []
+        found.setdefault(tuple(one for one, _ in few(parts, impossible)), []).append(hits.hook)
+    return [Contradiction(tuple(hooks), conditions) for conditions, hooks in found.items()]
