@@ -251,6 +251,12 @@ def test_what_is_too_large_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer["not_looked_for"] == ["impossible-rule", "redundant-rule", "unreachable-rule"]
     assert [f["name"] for f in answer["findings"]] == ["unused-chain"]
     assert "were not looked for" in run("-", text=text)[1]
+    (invocation,) = json.loads(run("-", "-o", "sarif", text=text)[1])["runs"][0]["invocations"]
+    notes = invocation["toolExecutionNotifications"]
+    assert [note["associatedRule"]["id"] for note in notes] == answer["not_looked_for"]
+    assert {note["level"] for note in notes} == {"warning"} and "redundant-rule was not looked for" in notes[1][
+        "message"
+    ]["text"]
 
 
 def test_commands_can_be_pasted_safely() -> None:
@@ -270,6 +276,16 @@ def test_sarif_names_rules_and_lines() -> None:
     assert place == {"artifactLocation": {"uri": "stdin"}, "region": {"startLine": 4}}
     assert results[0]["relatedLocations"][0]["physicalLocation"]["region"] == {"startLine": 3}
     assert {r["level"] for r in results} <= {"error", "warning", "note"}
+
+
+@pytest.mark.parametrize(("words", "told"), [((), []), (("--assume", "limit=within"), ["within"])])
+def test_sarif_tells_what_was_taken_for_granted(words: tuple[str, ...], told: list[str]) -> None:
+    (invocation,) = json.loads(run("-", "-o", "sarif", *words, text=DEAD.format("-m limit --limit 1/sec "))[1])["runs"][
+        0
+    ]["invocations"]
+    notes = invocation["toolExecutionNotifications"]
+    assert invocation["executionSuccessful"] and [note["level"] for note in notes] == ["note"] * len(told)
+    assert all(word in note["message"]["text"] for word, note in zip(told, notes, strict=True))
 
 
 def test_of_both_families_each_finding_says_which() -> None:

@@ -77,7 +77,7 @@ def command(
         findings = [told.json() for told in report.told]
         show_json({"findings": findings, "not_looked_for": report.missed, "assumptions": assumptions})
     elif output == "sarif":
-        click.echo(json.dumps(sarif(report.told), indent=2))
+        click.echo(json.dumps(sarif(report, assumptions), indent=2))
     else:
         facts = {"report": report, "groups": report.groups(), "assumptions": assumptions, "families": snapshot.families}
         show("lint", facts, output, color)

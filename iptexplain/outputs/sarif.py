@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from iptexplain.explain.words import said
+from iptexplain.explain.words import environment, said
 from iptexplain.lint.finding import Lint, lints
-from iptexplain.lint.report import Told, unmarked
+from iptexplain.lint.report import Report, Told, unmarked
 from iptexplain.rules.model import Place
 
 LEVELS = {"error": "error", "warning": "warning", "info": "note"}
@@ -17,16 +18,26 @@ LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def sarif(told: list[Told]) -> dict[str, Any]:
-    """The findings as one run. Nothing tells when or where it was made."""
+def sarif(report: Report, assumptions: list[str]) -> dict[str, Any]:
+    """The findings as one run, with what was not looked for and what was taken for granted. Nothing tells when or where it was made."""
     names = list(lints())
-    driver = {"name": "iptexplain", "rules": [_rule(lint) for lint in lints().values()]}
-    results = [_result(t, names.index(t.finding.name)) for t in told]
-    return {
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
+    run = {
+        "tool": {"driver": {"name": "iptexplain", "rules": [_rule(lint) for lint in lints().values()]}},
+        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": [*_notes(report, assumptions)]}],
+        "columnKind": "unicodeCodePoints",
+        "results": [_result(told, names.index(told.finding.name)) for told in report.told],
     }
+    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _notes(report: Report, assumptions: list[str]) -> Iterator[dict[str, Any]]:
+    """What the reader of the results must know of how they came about (SARIF 3.58)."""
+    template = environment().get_template("documents/not_looked_for.j2")
+    for name in report.missed:
+        text = unmarked(template.render(missed=[name]).strip())
+        rule = {"id": name, "index": list(lints()).index(name)}
+        yield {"level": "warning", "message": {"text": text}, "associatedRule": rule}
+    yield from ({"level": "note", "message": {"text": unmarked(text)}} for text in assumptions)
 
 
 def _rule(lint: Lint) -> dict[str, Any]:
