@@ -172,6 +172,10 @@ def test_settings(
         ),
         ("[other]\n", "x.cfg: there is no section [iptexplain:lint] in it"),
         ("nonsense\n", "x.cfg: this is no file of settings"),
+        (
+            "[iptexplain:lint]\nignore = unreachable-rule\nignore =\n",
+            "[line 3]: option 'ignore' in section 'iptexplain:lint' already",
+        ),
         (None, "x.cfg: No such file or directory"),
     ],
 )
@@ -183,6 +187,18 @@ def test_settings_that_are_refused(
         Path("x.cfg").write_text(written)
     status, printed, error = run("-", "--config", "x.cfg", text=DEAD.format(""))
     assert (status, printed) == (2, "") and said in error
+
+
+def test_settings_that_nobody_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else stands in such a file is its own affair; a section of ours with a mistake is not passed over."""
+    monkeypatch.chdir(tmp_path)
+    status, _, error = run("-", "--config", ".iptexplain.cfg", text=DEAD.format(""))
+    assert status == 2 and ".iptexplain.cfg: No such file or directory" in error
+    Path("setup.cfg").write_text("[DEFAULT]\nname = x\n[iptexplain:lint]\nfail-on = error\n")
+    assert run("-", text=DEAD.format(""))[0] == 0
+    Path("setup.cfg").write_text("[iptexplain:lint]\nfail-on = error\nfail-on = error\n")
+    status, _, error = run("-", text=DEAD.format(""))
+    assert status == 2 and "setup.cfg: this is no file of settings" in error
 
 
 @pytest.mark.parametrize("name", lints())
@@ -238,6 +254,24 @@ SHARED = "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:BOTH - [0:0]\n-A 
 def test_a_rule_is_impossible_at_each_hook_for_its_own_reason(rule: str, said: str) -> None:
     found = json.loads(run("-", "-o", "json", "--select", "impossible-rule", text=SHARED.format(rule))[1])["findings"]
     assert [f["message"] for f in found] == [f"No packet can meet this rule: {said}"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "found"),
+    [
+        ("-A A -j C\n-A B -j C\n-A C -j DROP\n", {"A": ["C"], "B": ["C"]}),
+        ("-A A -j B\n-A B -j C\n-A B -s 10.0.0.1 -j DROP\n-A C -s 10.0.0.2 -j B\n", {"A": ["B", "C"]}),
+        ("-A A -s 10.0.0.1 -j B\n-A B -j C\n-A C -j B\n-A C -j A\n", {"A": ["B", "C"]}),
+        ("-A A -j DROP\n-A B -j A\n-A B -j C\n-A C -j B\n", {"B": ["A", "C"]}),
+        ("-A A -j A\n", {"A": []}),
+        ("-A INPUT -j C\n-A A -j C\n-A C -j DROP\n", {"A": []}),
+    ],
+)
+def test_chains_that_nothing_asks(rules: str, found: dict[str, list[str]]) -> None:
+    """Each is told once, be it that those which jump there are not asked either."""
+    text = f"*filter\n:INPUT DROP [0:0]\n:A - [0:0]\n:B - [0:0]\n:C - [0:0]\n{rules}COMMIT\n"
+    told = look(hosts(read_snapshot(text, "rules")), ["unused-chain"]).told
+    assert {t.finding.place.chain: t.finding.values["with_it"] for t in told if t.finding.place} == found
 
 
 def test_what_is_too_large_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,8 @@ class Settings(NamedTuple):
 
 def settings(config: str | None, select: tuple[str, ...], ignore: tuple[str, ...], fail_on: str | None) -> Settings:
     """What the command line says, and for what it leaves out, the file. Both may name lints to ignore."""
-    file = config or next((f for f in FILES if _section(f)), None)
-    written = _section(file) if file else None
+    file = config or next((f for f in FILES if os.path.exists(f) and _section(f)), None)
+    written = _section(file, bool(config)) if file else None
     if config and written is None:
         raise UsageError(f"{printable(config)}: there is no section [{SECTION}] in it")
     said = written or {}
@@ -64,20 +64,20 @@ def known(found: Iterable[str], source: str) -> None:
             raise UsageError(f"{source}{printable(name)}: there is no such lint: there are {', '.join(lints())}")
 
 
-def _section(file: str) -> dict[str, str] | None:
-    """The section of a file; None where the file or the section is missing (a file that was named must be there)."""
-    parser = configparser.RawConfigParser()
+def _section(file: str, is_named: bool = False) -> dict[str, str] | None:
+    """The section of a file; None where it has none. A file that was not named may be anything else, as long as it has none."""
+    parser = configparser.RawConfigParser(default_section="")  # [DEFAULT] is a section as others are, and not ours
+    text = ""
     try:
         with open(file, encoding="utf-8") as opened:
-            parser.read_file(opened, file)
+            text = opened.read()
+        parser.read_string(text, file)
     except OSError as e:
-        if file in FILES and not os.path.exists(file):
-            return None
         raise UsageError(f"{printable(file)}: {e.strerror or e}") from None
     except (configparser.Error, UnicodeDecodeError) as e:
-        if file in FILES:
+        if not is_named and f"[{SECTION}]" not in text:
             return None
         raise UsageError(
-            f"{printable(file)}: this is no file of settings: {printable(str(e).splitlines()[0])}"
+            f"{printable(file)}: this is no file of settings: {printable(' '.join(str(e).split()))}"
         ) from None
     return dict(parser[SECTION]) if parser.has_section(SECTION) else None
