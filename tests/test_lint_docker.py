@@ -79,6 +79,18 @@ CASES = {
         None,
     ),
     "nobody's rules before DOCKER-USER": (HOST.replace(FIRST, "-A FORWARD -i eth0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT\n" + FIRST), None),
+    "a chain that is asked before DOCKER-USER, for others": (
+        HOST.replace(FIRST, "-A FORWARD -i docker0 -j OWN\n" + FIRST + "-A FORWARD -j OWN\n-A OWN -p tcp -m tcp --dport 80 -j ACCEPT\n").replace(
+            ":DOCKER-USER - [0:0]\n", ":DOCKER-USER - [0:0]\n:OWN - [0:0]\n"
+        ).replace(END, "-A DOCKER-USER -s 203.0.113.9/32 -m conntrack --ctstate NEW -j DROP\n" + END),
+        None,
+    ),
+    "a chain that is asked before DOCKER-USER": (
+        HOST.replace(FIRST, "-A FORWARD -i eth0 -j OWN\n" + FIRST + "-A FORWARD -j OWN\n-A OWN -p tcp -m tcp --dport 80 -j ACCEPT\n").replace(
+            ":DOCKER-USER - [0:0]\n", ":DOCKER-USER - [0:0]\n:OWN - [0:0]\n"
+        ).replace(END, "-A DOCKER-USER -s 203.0.113.9/32 -m conntrack --ctstate NEW -j DROP\n" + END),
+        "docker-user-not-first",
+    ),
     "masquerade of everything": (HOST.replace(MASQUERADE, "-A POSTROUTING -o eth0 -j MASQUERADE\n"), None),
     "masquerade forgotten": (HOST.replace(MASQUERADE, ""), "bridge-without-masquerade"),
     "masquerade forgotten, subnet unknown": (

@@ -55,8 +55,10 @@ def _accepting(host: Host, jump: Place, hits: Hits) -> tuple[Place, ...]:
     called = [host.inside("filter", r.target.chain) for _, r in earlier if isinstance(r.target, Jump)]
     chains = set[str]().union(*called)
     rules = [*earlier, *((p, r) for p, r in host.places() if p.chain in chains)]
-    meant = _from_outside(host, hits)
-    return tuple(p for p, r in rules if word(r) == "ACCEPT" and hits.space.both(meant, hits.of.get(p, NO)) != NO)
+    condition = hits.space.exists(hits.chains.conditions.of(host.rule(jump), jump), hits.changed)
+    # A chain may be called before the jump and behind it: who comes to the jump was not accepted before.
+    never = hits.space.minus(hits.space.both(condition, _from_outside(host, hits)), hits.of.get(jump, NO))
+    return tuple(p for p, r in rules if word(r) == "ACCEPT" and hits.space.both(never, hits.of.get(p, NO)) != NO)
 
 
 def _from_outside(host: Host, hits: Hits) -> Diagram:
