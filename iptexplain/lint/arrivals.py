@@ -67,7 +67,7 @@ class Arrivals:
                 yield Place(hits.chains.table.name, HOOK, "policy", chain.line)
 
     def _is_taker(self, hits: Hits, place: Place, gone: Diagram) -> bool:
-        rule = hits.chains.table.chains[place.chain].rules[int(place.rule) - 1]
+        rule = hits.chains.table.rule(place)
         if isinstance(rule.target, Jump):
             return False
         done = hits.chains.action(rule, place, "").map

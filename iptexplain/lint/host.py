@@ -11,8 +11,9 @@ from iptexplain.lint.finding import CHAIN
 from iptexplain.lint.tables import Asked
 from iptexplain.recognise.docker_port import Port
 from iptexplain.rules.addresses import to_address
-from iptexplain.rules.model import Chain, Jump, Place, Rule, Verdict
+from iptexplain.rules.model import Chain, Place, Rule, Verdict
 from iptexplain.rules.save import save_rule
+from iptexplain.sets.chains import called_first
 from iptexplain.walk.outcome import Trace
 
 REFUSES = ("DROP", "REJECT")
@@ -59,17 +60,10 @@ class Host(Situation):
 
     def inside(self, table: str, name: str) -> set[str]:
         """A chain and all chains that its rules lead to."""
-        found, waiting = set[str](), [name]
-        chains = self.ruleset.tables[table].chains
-        while waiting:
-            here = waiting.pop()
-            if here not in found and here in chains:
-                found.add(here)
-                waiting += [r.target.chain for r in chains[here].rules if isinstance(r.target, Jump)]
-        return found
+        return set(called_first(self.ruleset.tables[table].chains, name))
 
     def rule(self, place: Place) -> Rule:
-        return self.ruleset.tables[place.table].chains[place.chain].rules[int(place.rule) - 1]
+        return self.ruleset.tables[place.table].rule(place)
 
     @cached_property
     def first_saved(self) -> dict[tuple[str, str], Place]:

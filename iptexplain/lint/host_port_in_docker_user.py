@@ -57,7 +57,7 @@ def find(host: Host) -> Iterator[Finding]:
         if place.chain in chains and host.is_own(place):
             port = _meant(host, place, rule)
             if port:
-                yield Finding(place, (port.dnat.place,), {"port": port, "target": rule.target})
+                yield Finding(place, (port.dnat.place,), {"port": port})
 
 
 def _meant(host: Host, place: Place, rule: Rule) -> Port | None:

@@ -36,6 +36,6 @@ def find(host: Host) -> Iterator[Finding]:
     """The rules that nothing can meet, wherever they stood in their chains."""
     for asked in host.tables.values():
         for place, found in asked.impossible.items():
-            if host.is_judged(place) and not is_about_state(asked.rule(place), found):
+            if host.is_judged(place) and not is_about_state(host.rule(place), found):
                 reasons = [(one.hooks, [save_clause(condition) for condition in one.conditions]) for one in found]
                 yield Finding(place, (), {"reasons": reasons})

@@ -12,7 +12,6 @@ from iptexplain.explain.situation import decider
 from iptexplain.lint.finding import Example, Finding
 from iptexplain.lint.host import Host
 from iptexplain.lint.host_port_in_docker_user import DUMP
-from iptexplain.rules.addresses import to_address
 
 LEVEL = "warning"
 
@@ -31,10 +30,7 @@ QUIET = Example(RAW + LOOPBACK)
 def find(host: Host) -> Iterator[Finding]:
     """The ports on loopback that a packet from outside gets to."""
     for port in host.docker.ports:
-        if port.is_loopback:
-            target = host.end("host")._replace(address=to_address(port.host_ip), port=port.host_port)
-            way = host.probe(host.end("internet"), target, port.proto)
-            if way.outcome.kind == "forwarded" and str(way.outcome.fields["dst"]) == port.container_ip:
-                by = decider(way)
-                values = {"port": port, "by": by, "interface": host.end("internet").interface}
-                yield Finding(port.dnat.place, (by,) if by else (), values)
+        if port.is_loopback and host.is_open(port):
+            by = decider(host.from_outside(port))
+            values = {"port": port, "by": by, "interface": host.end("internet").interface}
+            yield Finding(port.dnat.place, (by,) if by else (), values)

@@ -38,7 +38,7 @@ def find(host: Host) -> Iterator[Finding]:
     if asked is None:
         return
     for place, found in asked.impossible.items():
-        if is_about_state(asked.rule(place), found) and host.is_judged(place):
+        if is_about_state(host.rule(place), found) and host.is_judged(place):
             yield Finding(place, (), {"clause": save_clause(found[0].conditions[0])})
     for place, takers in _never_come(host):
         if place not in asked.dead and host.is_judged(place):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from iptexplain.host.topology import Topology
 from iptexplain.rules.addresses import Address
 from iptexplain.rules.answer import Answer
-from iptexplain.rules.model import Place, Rule, Ruleset
+from iptexplain.rules.model import Place, Ruleset
 from iptexplain.sets.analyse import Analysis
 from iptexplain.sets.causes import Causes, Contradiction, contradictions
 from iptexplain.sets.conditions import Conditions
@@ -61,9 +61,6 @@ class Asked:
         self._ruleset, self._topology = ruleset, topology
         self._failed: TooLarge | None = None
 
-    def rule(self, place: Place) -> Rule:
-        return self.table.chains[place.chain].rules[int(place.rule) - 1]
-
     def _try(self, ask: Callable[[], T]) -> T:
         """What has failed once is not tried again."""
         if self._failed:
@@ -100,7 +97,7 @@ class Asked:
         return self._try(lambda: {p: found for p in self.dead if (found := self._contradictions(p))})
 
     def _contradictions(self, place: Place) -> list[Contradiction]:
-        return contradictions(self.rule(place), place, [hits for hits in self.hits if place in hits.of])
+        return contradictions(self.table.rule(place), place, [hits for hits in self.hits if place in hits.of])
 
     def causes(self, place: Place) -> tuple[Place, ...] | None:
         """The rules that together leave nothing to a dead one; None: there are too many ways there, or it takes too long."""

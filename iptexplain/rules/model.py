@@ -141,6 +141,15 @@ class Generated(NamedTuple):
     completed: str | None = None
 
 
+class Place(NamedTuple):
+    """Where a rule, or a policy (``rule`` is "policy"), stands: the number counts within the chain from 1; ``line`` in the dump."""
+
+    table: str
+    chain: str
+    rule: int | str
+    line: int
+
+
 class Table(NamedTuple):
     """A table with all of its chains: the base chains in the order of the hooks, then the user chains as the dump has them."""
 
@@ -155,6 +164,10 @@ class Table(NamedTuple):
         for chain in self.chains.values():
             yield from chain.rules
 
+    def rule(self, place: Place) -> Rule:
+        """The rule at a place, which is no policy."""
+        return self.chains[place.chain].rules[int(place.rule) - 1]
+
 
 class Ruleset(NamedTuple):
     """The tables of one family that one iptables (backend) wrote."""
@@ -168,15 +181,6 @@ class Ruleset(NamedTuple):
     def chain(self, table: str, name: str) -> Chain | None:
         found = self.tables.get(table)
         return found.chains.get(name) if found else None
-
-
-class Place(NamedTuple):
-    """Where a rule, or a policy (``rule`` is "policy"), stands: the number counts within the chain from 1; ``line`` in the dump."""
-
-    table: str
-    chain: str
-    rule: int | str
-    line: int
 
 
 class Dump:

@@ -55,7 +55,7 @@ class Causes:
         self.hits, self.space, self.table = hits, hits.space, hits.chains.table
         self._jumps: dict[str, list[Station]] = {}
         for place in hits.of:
-            rule = self.table.chains[place.chain].rules[int(place.rule) - 1]
+            rule = self.table.rule(place)
             if isinstance(rule.target, Jump) and hits.of[place] != NO:
                 self._jumps.setdefault(rule.target.chain, []).append(Station(place.chain, place, rule))
 
@@ -64,7 +64,7 @@ class Causes:
 
         None: packets come to its chain on too many ways to say it.
         """
-        rule = self._rule(place)
+        rule = self.table.rule(place)
         found: set[Place] = set()
         for number, way in enumerate(self._ways(Station(place.chain, place, rule))):
             if number == MOST_WAYS:
@@ -74,15 +74,15 @@ class Causes:
 
     def deciders(self, place: Place, causes: Sequence[Place]) -> list[Place]:
         """In the chains that some of the causes jump to: the rules that give a verdict to packets that ``place`` would be for."""
-        condition = self.hits.chains.conditions.of(self._rule(place), place)
+        condition = self.hits.chains.conditions.of(self.table.rule(place), place)
         wanted = self.space.exists(condition, self.hits.changed)
-        named = {target.chain for p in causes if isinstance(target := self._rule(p).target, Jump)} - {place.chain}
+        named = {target.chain for p in causes if isinstance(target := self.table.rule(p).target, Jump)} - {place.chain}
         inside = {c for name in named for c in called_first(self.table.chains, name)}
         verdicts = (p for p in self.hits.of if p.chain in inside and self._decides(p))
         return [p for p in verdicts if self.space.both(wanted, self.hits.of[p]) != NO]
 
     def _decides(self, place: Place) -> bool:
-        rule = self._rule(place)
+        rule = self.table.rule(place)
         piece = self.hits.chains.action(rule, place, self.hits.hook if self.table.name == "nat" else "")
         return not isinstance(rule.target, Jump) and not piece.open and piece.map != self.space.end(End(RETURN))
 
@@ -107,12 +107,9 @@ class Causes:
         items: list[tuple[Place, Any]] = [(p.rule[0], p) for p in candidates if p.rule] + [
             (s.place, None) for s in jumps
         ]
-        items.sort(key=lambda one: (sum(len(m.settings) for m in self._rule(one[0]).conditions()), one[0].line))
+        items.sort(key=lambda one: (sum(len(m.settings) for m in self.table.rule(one[0]).conditions()), one[0].line))
         alone = next((one for one in items if self._dead(way, [one])), None)
         return [place for place, _ in ([alone] if alone else few(items, lambda kept: self._dead(way, kept)))]
-
-    def _rule(self, place: Place) -> Rule:
-        return self.table.chains[place.chain].rules[int(place.rule) - 1]
 
     def _before(self, station: Station, wanted: Diagram) -> list[Part]:
         """The rules of a chain before one of it that do something with some of the ``wanted`` packets."""

@@ -45,7 +45,7 @@ class Effects(Chains):
     def by(self, place: Place) -> Place | None:
         if place.rule == "policy":
             return None
-        target = self.table.chains[place.chain].rules[int(place.rule) - 1].target
+        target = self.table.rule(place).target
         return None if target is None or isinstance(target, Verdict) else self._alike.setdefault(target, place)
 
 
