@@ -129,6 +129,39 @@ def test_silenced_by_comment(comment: str, names: list[str]) -> None:
     assert [f["name"] for f in found] == names
 
 
+@pytest.mark.parametrize("silent", [None, 1, 2])
+def test_a_comment_in_any_rule_of_a_chain_silences_what_is_said_of_the_chain(silent: int | None) -> None:
+    remark = {silent: '-m comment --comment "iptexplain: ignore unused-chain" '}
+    rules = "".join(f"-A LOST -s 10.0.0.{n} {remark.get(n, '')}-j DROP\n" for n in (1, 2))
+    text = f"*filter\n:INPUT DROP [0:0]\n:LOST - [0:0]\n:GONE - [0:0]\n{rules}-A GONE -j DROP\n-A GONE -j DROP\nCOMMIT\n"
+    found = json.loads(run("-", "-o", "json", text=text)[1])["findings"]
+    assert [f["chain"] for f in found] == (["GONE"] if silent else ["LOST", "GONE"])
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["--select", "unreachable-rule,redundant-rule"], ["unreachable-rule", "redundant-rule"]),
+        (["--select", "unreachable-rule, unused-chain"], ["unreachable-rule"]),
+        (["--select", "unreachable-rule", "--select", "redundant-rule"], ["unreachable-rule", "redundant-rule"]),
+        (["--select", "unreachable-rule,redundant-rule", "--ignore", "unreachable-rule"], ["redundant-rule"]),
+        (["--ignore", "unreachable-rule,redundant-rule"], []),
+        (["--ignore", "unused-chain", "--ignore", "redundant-rule"], ["unreachable-rule"]),
+    ],
+)
+def test_several_names(words: list[str], names: list[str]) -> None:
+    found = json.loads(run("-", "-o", "json", *words, text=DEAD.format(""))[1])["findings"]
+    assert [f["name"] for f in found] == names
+
+
+@pytest.mark.parametrize(("words", "names"), [([], set()), (["--all"], {"redundant-rule", "unreachable-rule"})])
+def test_rules_of_programs_are_judged_on_demand(words: list[str], names: set[str]) -> None:
+    file = ROOT / "fixtures/docker-dumps/20.10.24/01-new-daemon.ip4.txt"
+    status, printed, _ = run(str(file), "-o", "json", *words)
+    found = json.loads(printed)["findings"]
+    assert {f["name"] for f in found} == names and status == bool(names)
+
+
 @pytest.mark.parametrize(
     ("written", "words", "status", "names"),
     [

@@ -261,9 +261,3 @@ def test_a_port_that_is_shut_in_one_family_alone() -> None:
     assert [t.finding.name for t in found] == ["ipv6-twin-missing"]
     assert found[0].text.startswith("-A DOCKER-USER -i eth0") and "open in IPv6" in found[0].message
     assert not told(HOST + SIX)
-
-
-def test_rules_of_programs_are_judged_on_demand() -> None:
-    dump = (ROOT / "fixtures/docker-dumps/20.10.24/01-new-daemon.ip4.txt").read_text(encoding="utf-8")
-    found = look(hosts(read_snapshot(dump, "rules.v4"), all_rules=True), lints()).told
-    assert {t.finding.name for t in found} == {"redundant-rule", "unreachable-rule"}
