@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from iptexplain.explain.networks import assumption_text
@@ -142,10 +142,10 @@ class Compared:
 
     # -- as text
 
-    def groups(self) -> list[dict[str, Any]]:
-        """The flows by how they differ, and by the rules that decide."""
+    def groups(self, only: Iterable[Flow] | None = None) -> list[dict[str, Any]]:
+        """The flows (``only`` these, where some are given) by how they differ, and by the rules that decide."""
         found: dict[tuple[str, int], list[Flow]] = {}
-        for flow in self.flows:
+        for flow in self.flows if only is None else only:
             found.setdefault((flow.shown_as, id(flow.region)), []).append(flow)
         return [
             {
@@ -233,7 +233,12 @@ def compare(
 
 def counts(compared: Sequence[Compared]) -> dict[str, int]:
     """How many flows differ in each way; strange packets are counted by themselves."""
-    kinds = [flow.shown_as for one in compared for flow in one.flows]
+    return counted(flow for one in compared for flow in one.flows)
+
+
+def counted(flows: Iterable[Flow]) -> dict[str, int]:
+    """The same for some of the flows."""
+    kinds = [flow.shown_as for flow in flows]
     return {name: kinds.count(name) for name in (*KINDS, "strange")}
 
 

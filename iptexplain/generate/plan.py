@@ -90,7 +90,7 @@ def plan(situation: Situation, style: str, keeps_proxy: bool, egress: frozenset[
     draft = draft_of(situation)
     changes: list[tuple[str, Ruleset]] = []
     if not keeps_proxy and proxy.is_used(situation.docker):
-        proxy.without_proxy(draft, situation.docker)
+        proxy.without_proxy(draft, situation)
         changes.append(("docker-proxy", draft.ruleset()))
     STYLES[style](draft, situation, egress)
     if style == "strict":
@@ -119,7 +119,8 @@ def _frozen(draft: Draft, situation: Situation, changes: tuple[tuple[str, Rulese
     forward = ruleset.chain("filter", "FORWARD")
     closed_by = "policy" if forward and forward.policy == "DROP" else "nothing" if still_open else "drops"
     served = sorted({p.bridge for p in docker.ports if p.bridge})
-    looped = served if draft.family == 4 and any(name == "docker-proxy" for name, _ in changes) else []
+    gone = any(name == "docker-proxy" for name, _ in changes) and not proxy.keeps_loopback(draft)
+    looped = served if draft.family == 4 and gone else []
     return FamilyPlan(
         draft.family, tables, ruleset, changes, closed_by, still_open, tuple(n.bridge for n in docker.networks), tuple(looped),
         tuple(n.bridge for n in docker.networks if n.icc is False),

@@ -7,22 +7,20 @@ packets. So no difference is taken for a deliberate one because it looks like on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from iptexplain.errors import UsageError
-from iptexplain.explain.difference import Compared, compare, counts, difference_json
+from iptexplain.explain.difference import Compared, Flow, compare, counted, counts, difference_json
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import said
 from iptexplain.generate.plan import FamilyPlan
+from iptexplain.generate.uncarried import not_carried
 from iptexplain.host.snapshot import Snapshot
 from iptexplain.rules.model import Dump, Ruleset
 from iptexplain.rules.parse import parse
 from iptexplain.rules.save import save_rule, save_ruleset
-
-CLOSING_ONLY = ("strict",)
-"""Changes that may close, and never open."""
 
 CALLED = {"docker-proxy": "the source without docker-proxy", "strict": "the source, closed"}
 """What messages call the source's rules after a change."""
@@ -31,11 +29,13 @@ RESULT = "the generated rules"
 
 
 class Step(NamedTuple):
-    """Two rulesets that were compared. ``change``: the deliberate change between them; None: they must do the same."""
+    """Two rulesets that were compared. ``change``: the deliberate change between them; None: they must do the same;
+    ``strangers``: the flows that differ although the change is not there for that."""
 
     change: str | None
     names: tuple[str, str]
     compared: tuple[Compared, ...]
+    strangers: tuple[Flow, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -48,17 +48,15 @@ class Step(NamedTuple):
     @property
     def is_meant(self) -> bool:
         """Whether all that differs is what the change is there for."""
-        if not self.decided:
-            return False
-        if self.change in CLOSING_ONLY:
-            return all(flow.kind in ("closed", "refused") for one in self.compared for flow in one.flows)
-        return self.change is not None or not any(self.counts.values())
+        return self.decided and not self.strangers
 
     def facts(self) -> dict[str, Any]:
-        """For templates/documents/difference.j2."""
-        families = [one.facts() for one in self.compared]
+        """For templates/documents/difference.j2: what is not meant to differ."""
+        families = [
+            {**one.facts(), "groups": one.groups(flow for flow in one.flows if flow in self.strangers)} for one in self.compared
+        ]  # fmt: skip
         sides = dict(zip(("old", "new"), self.names, strict=True))
-        return {"families": families, "counts": self.counts, "decided": self.decided, "sides": sides}
+        return {"families": families, "counts": counted(self.strangers), "decided": self.decided, "sides": sides}
 
 
 def prove(situation: Situation, plan: FamilyPlan, text: str) -> list[Step]:
@@ -76,9 +74,27 @@ def prove(situation: Situation, plan: FamilyPlan, text: str) -> list[Step]:
         (None, RESULT, made),
     ]
     return [
-        Step(change, (old, new), tuple(compare(_on(host, before), _on(host, after), (old, new))))
+        _step(situation, change, (old, new), compare(_on(host, before), _on(host, after), (old, new)))
         for (_, old, before), (change, new, after) in pairwise(stages)
     ]
+
+
+def _step(situation: Situation, change: str | None, names: tuple[str, str], compared: Sequence[Compared]) -> Step:
+    strangers = tuple(flow for one in compared for flow in MEANT[change](situation, one))
+    return Step(change, names, tuple(compared), strangers)
+
+
+def _opening(situation: Situation, compared: Compared) -> list[Flow]:
+    """What a change does that may close, and never open."""
+    return [flow for flow in compared.flows if flow.kind not in ("closed", "refused")]
+
+
+MEANT: dict[str | None, Callable[[Situation, Compared], Sequence[Flow]]] = {
+    None: lambda situation, compared: compared.flows,
+    "docker-proxy": not_carried,
+    "strict": _opening,
+}
+"""A change → what differs and is not meant."""
 
 
 def _on(host: Snapshot, dump: Dump) -> Snapshot:

@@ -8,8 +8,11 @@ what the program in the container saw with the proxy, too.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from iptexplain.explain.situation import Situation
+from iptexplain.generate.carried import Carried, Client, carried, served
 from iptexplain.generate.draft import Draft, DraftTable, Entry
 from iptexplain.recognise.docker import Docker
 from iptexplain.recognise.docker_network import Network
@@ -24,35 +27,31 @@ APART = "DOCKER-PROXY"
 """Where the packets go that docker-proxy carried (under the name that is given at last, see names.py)."""
 
 
-class Client(NamedTuple):
-    """A bridge whose containers used docker-proxy: for every published port, or for the ports of their own network alone;
-    ``is_apart``: its containers may not talk to each other otherwise (icc is off)."""
-
-    bridge: str
-    everywhere: bool
-    is_apart: bool
-
-
 def is_used(docker: Docker) -> bool:
     """Whether the rules leave anything to docker-proxy."""
     excepted = any(f.values["loopback"] for f in docker.roles.of("jump-published-out"))
     return excepted or bool(docker.roles.of("skip-dnat")) or any(f.values["bridge"] for f in docker.roles.of("dnat"))
 
 
-def without_proxy(draft: Draft, docker: Docker) -> None:
-    """Change the rules of a host with docker-proxy to those of one without."""
-    nat = draft.tables.get("nat")
+def keeps_loopback(draft: Draft) -> bool:
+    """Whether what the host sends by loopback is still left alone: INPUT did not let it in to docker-proxy either."""
+    return any(
+        e.own and e.reason.name == "jump-published-out" and e.reason.values["loopback"] for _, _, e in draft.entries()
+    )
+
+
+def without_proxy(draft: Draft, situation: Situation) -> None:
+    """Change the rules of a host with docker-proxy to those of one without. What INPUT kept from docker-proxy stays excepted."""
+    docker, nat = situation.docker, draft.tables.get("nat")
     if nat is None or not is_used(docker):
         return
-    clients = _clients(docker)
+    found = carried(situation)
     for name, entries in nat.chains.items():
-        nat.chains[name] = [
-            _without_exception(entry) for entry in entries if not (entry.own and entry.reason.name in LEFT_OUT)
-        ]
-    _masquerade(draft, nat, docker)
-    if draft.family == 4:
-        _guard_loopback(draft, sorted({c.bridge for c in clients} | {n.bridge for n in _served(docker)}))
-    stopped = [c for c in clients if c.everywhere or c.is_apart]
+        nat.chains[name] = [new for entry in entries for new in _without_exception(draft, entry, found)]
+    _masquerade(draft, nat, served(docker), found.by_loopback)
+    bridges = {c.bridge for c in found.clients} | {n.bridge for n in served(docker)}
+    _guard_loopback(draft, sorted(bridges))
+    stopped = [c for c in found.served if c.everywhere or c.is_apart]
     if stopped:
         _let_through(draft, docker, stopped)
 
@@ -62,33 +61,62 @@ WITHOUT = {"jump-published-out": ("d", "loopback"), "dnat": ("i", "bridge")}
 """Role → the parameter that makes the exception, and what its value is called."""
 
 
-def _without_exception(entry: Entry) -> Entry:
-    parameter, called = WITHOUT.get(entry.reason.name, ("", ""))
+def _without_exception(draft: Draft, entry: Entry, found: Carried) -> list[Entry]:
+    """What a rule of Docker's becomes when docker-proxy is gone."""
+    name = entry.reason.name
+    if not entry.own or name not in (*LEFT_OUT, *WITHOUT):
+        return [entry]
+    if name == "jump-published-out" and not found.by_loopback:
+        return [entry]
+    if name in LEFT_OUT:
+        bridge = entry.reason.values["bridge"]
+        if bridge and bridge not in {c.bridge for c in found.served}:
+            return [entry]
+        refused = found.refused.get(bridge or "", ())
+        return [*_near(draft, entry), *(_refused(draft, entry, port) for port in refused)]
+    if name == "dnat" and _is_refused(entry, found):
+        return [entry]
+    parameter, called = WITHOUT[name]
     parameters = entry.rule.parameters
     kept = tuple(s for s in parameters.settings if not (s.inverted and s.option.key == parameter))
-    if not entry.own or len(kept) == len(parameters.settings):
-        return entry
+    if len(kept) == len(parameters.settings):
+        return [entry]
     rule = entry.rule._replace(parameters=type(parameters)(kept))
-    return entry._replace(rule=rule, reason=entry.reason._replace(values={**entry.reason.values, called: None}))
+    reason = entry.reason._replace(values={**entry.reason.values, called: None})
+    return [entry._replace(rule=rule, reason=reason)]
 
 
-def _clients(docker: Docker) -> list[Client]:
-    skipping = {f.values["bridge"] for f in docker.roles.of("skip-dnat")}
-    excepted = {f.values["bridge"] for f in docker.roles.of("dnat")} - {None}
-    return [
-        Client(n.bridge, n.bridge in skipping, n.icc is False)
-        for n in docker.networks
-        if not n.internal and (n.bridge in skipping or n.bridge in excepted)
-    ]
+def _near(draft: Draft, entry: Entry) -> list[Entry]:
+    """The other interfaces' link-local addresses are nobody's on a bridge, though they are of the type LOCAL."""
+    bridge = entry.reason.values["bridge"]
+    if draft.family == 4 or not bridge:
+        return []
+    match = "-m addrtype ! --dst-type LOCAL --limit-iface-in"
+    text = f"{entry.rule.chain} -d fe80::/10 -i {bridge} {match} -j RETURN"
+    return [draft.entry("nat", text, "other-link", bridge=bridge)]
 
 
-def _masquerade(draft: Draft, nat: DraftTable, docker: Docker) -> None:
+def _refused(draft: Draft, entry: Entry, port: Port) -> Entry:
+    """A port that INPUT keeps from a bridge: its packets go to INPUT still."""
+    bridge = entry.reason.values["bridge"]
+    at = "" if port.is_everywhere else f" -d {port.host_ip}"
+    text = f"{entry.rule.chain}{at} -i {bridge} -p {port.proto} -m {port.proto} --dport {port.host_port} -j RETURN"
+    return draft.entry("nat", text, "refused-port", bridge=bridge, proto=port.proto, port=str(port.host_port))
+
+
+def _is_refused(entry: Entry, found: Carried) -> bool:
+    """Whether a port is refused to its own network."""
+    bridge = entry.reason.values["bridge"]
+    return any(p.dnat.place.line == entry.rule.line for p in found.refused.get(bridge or "", ()))
+
+
+def _masquerade(draft: Draft, nat: DraftTable, networks: list[Network], by_loopback: bool) -> None:
     """The source addresses: the bridge's, for what comes from loopback or from the port's own network."""
     new = []
-    for network in _served(docker):
-        loopback = LOOPBACK[draft.family]
-        text = f"POSTROUTING -s {loopback} -o {network.bridge} -m conntrack --ctstate DNAT -j MASQUERADE"
-        new.append(draft.entry("nat", text, "loopback-masquerade", bridge=network.bridge))
+    for network in networks:
+        text = f"POSTROUTING -s {LOOPBACK[draft.family]} -o {network.bridge} -m conntrack --ctstate DNAT -j MASQUERADE"
+        if by_loopback:
+            new.append(draft.entry("nat", text, "loopback-masquerade", bridge=network.bridge))
         for subnet in network.subnets:
             text = f"POSTROUTING -s {subnet} -o {network.bridge} {OTHERS} -m conntrack --ctstate DNAT -j MASQUERADE"
             new.append(draft.entry("nat", text, "hairpin-network", bridge=network.bridge, subnet=subnet))
@@ -97,30 +125,41 @@ def _masquerade(draft: Draft, nat: DraftTable, docker: Docker) -> None:
     nat.chains["POSTROUTING"] = [*chain[:first], *new, *chain[first:]]
 
 
+GUARDED = {
+    4: (f"-d {LOOPBACK[4]} -i {{bridge}}",),
+    6: (
+        f"-d {LOOPBACK[6]} -i {{bridge}}",
+        f"-s {LOOPBACK[6]} -i {{bridge}} -m addrtype --dst-type LOCAL",
+        "-s ff00::/8 -i {bridge} -m addrtype --dst-type LOCAL",
+    ),
+}
+"""What the kernel drops only when nothing has rewritten it before, or would not drop once route_localnet is on."""
+
+
 def _guard_loopback(draft: Draft, bridges: list[str]) -> None:
     """Containers do not get to the host's loopback: route_localnet, which the host's own way to them needs, would let them,
-    and so would a port that is published on 127.0.0.1."""
-    chain = draft.table("raw").chains["PREROUTING"]
-    for bridge in reversed(bridges):
-        text = f"PREROUTING -d {LOOPBACK[4]} -i {bridge} -j DROP"
-        chain.insert(0, draft.entry("raw", text, "loopback-guard", bridge=bridge))
-
-
-def _served(docker: Docker) -> list[Network]:
-    """The networks with published ports."""
-    bridges = {p.bridge for p in docker.ports}
-    return [n for n in docker.networks if n.bridge in bridges]
+    and so would a port that is published on 127.0.0.1, or a bridge whose packets iptables rewrites before IPv6 has seen them."""
+    name = "loopback-guard" if draft.family == 4 else "loopback-guard-6"
+    new = [
+        draft.entry("raw", f"PREROUTING {what.format(bridge=bridge)} -j DROP", name, bridge=bridge)
+        for bridge in bridges
+        for what in GUARDED[draft.family]
+    ]
+    draft.table("raw").chains["PREROUTING"][:0] = new
 
 
 def _let_through(draft: Draft, docker: Docker, clients: list[Client]) -> None:
     """What docker-proxy carried from network to network passes before they are kept apart; so do the answers."""
     table = draft.table("filter")
-    chain = table.add_chain(APART, _doors(draft, docker.ports))
+    chains: dict[tuple[Door, ...], str] = {}
     new = []
     for client in clients:
         bridge = client.bridge
+        doors = _doors(client.ports)
+        if doors not in chains:
+            chains[doors] = table.add_chain(APART, (_opened(draft, door) for door in doors))
         own = "" if client.everywhere else f" -o {bridge}"
-        text = f"FORWARD -i {bridge}{own} {DNATTED} ORIGINAL -j {chain}"
+        text = f"FORWARD -i {bridge}{own} {DNATTED} ORIGINAL -j {chains[doors]}"
         new.append(draft.entry("filter", text, "proxied", bridge=bridge))
         if client.everywhere:
             text = f"FORWARD -o {bridge} {DNATTED} REPLY -j ACCEPT"
@@ -132,13 +171,30 @@ def _let_through(draft: Draft, docker: Docker, clients: list[Client]) -> None:
     table.chains[home] = [*entries[:first], *moved, *entries[first:]]
 
 
-def _doors(draft: Draft, ports: list[Port]) -> list[Entry]:
-    """The containers' ports that are published, by the rules that let them in from outside."""
-    wanted = dict.fromkeys((p.container_ip, p.bridge, p.proto, p.container_port) for p in ports if p.bridge)
-    return [
-        draft.entry(
-            "filter", f"FORWARD -d {ip} -o {bridge} -p {proto} -m {proto} --dport {port} -j ACCEPT",
-            "proxied-port", ip=ip, bridge=bridge, proto=proto, port=str(port),
-        )
-        for ip, bridge, proto, port in wanted
-    ]  # fmt: skip
+class Door(NamedTuple):
+    """A port of a container, and the host's port (and address, unless it is every one) by which one may get there."""
+
+    host_ip: str | None
+    host_port: int
+    ip: str
+    bridge: str
+    proto: str
+    port: int
+
+
+def _doors(ports: Iterable[Port]) -> tuple[Door, ...]:
+    """The containers' ports, for those who asked for the port of the host that leads there; by loopback no container does."""
+    found = (
+        Door(None if p.is_everywhere else p.host_ip, p.host_port, p.container_ip, p.bridge, p.proto, p.container_port)
+        for p in ports
+        if p.bridge and not p.is_loopback
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def _opened(draft: Draft, door: Door) -> Entry:
+    asked = f"--ctorigdst {door.host_ip} " if door.host_ip else ""
+    to = f"-d {door.ip} -o {door.bridge} -p {door.proto} -m {door.proto} --dport {door.port}"
+    text = f"FORWARD {to} -m conntrack {asked}--ctorigdstport {door.host_port} -j ACCEPT"
+    values = {"ip": door.ip, "bridge": door.bridge, "proto": door.proto, "port": str(door.port)}
+    return draft.entry("filter", text, "proxied-port", **values)
