@@ -177,6 +177,25 @@ def test_other_rules_stay_where_they_stood() -> None:
     assert [line for line in text.splitlines() if line.startswith("-A IPTX-USER")] == kept
 
 
+def test_no_rule_of_the_administrator_is_lost(tmp_path: Path) -> None:
+    """One in a chain that nothing jumps to stays there; one for which a style has no place is named."""
+    rules = Path(TWO).with_name("rules.v4").read_text()
+    own = "-A DOCKER-USER -s 203.0.113.9/32 -j DROP"
+    dead = rules.replace("-A FORWARD -j DOCKER-USER\n", "").replace("-A DOCKER-USER", f"{own}\n-A DOCKER-USER", 1)
+    (tmp_path / "dead").write_text(dead)
+    for style in STYLES:
+        result = generate(str(tmp_path / "dead"), "--style", style, "--no-prove")
+        assert "-A IPTX-USER -s 203.0.113.9/32 -j DROP\n" in result.stdout
+    stray = '-A DOCKER -i eth0 -j LOG --log-prefix "seen "'
+    (tmp_path / "stray").write_text(rules.replace("-A DOCKER -d", f"{stray}\n-A DOCKER -d", 1))
+    kept = generate(str(tmp_path / "stray"), "--no-prove")
+    assert '-A IPTX-PORTS -i eth0 -j LOG --log-prefix "seen "\n' in kept.stdout
+    refused = generate(str(tmp_path / "stray"), "--style", "strict", "--no-prove")
+    assert refused.exit_code == 2
+    assert re.search(r"/stray:\d+: this rule is not Docker's", refused.stderr)
+    assert stray in refused.stderr
+
+
 def test_comments_fit_the_kernel(tmp_path: Path) -> None:
     result = generate(TWO, "--comments", "-o", str(tmp_path / "rules"), "--no-prove")
     assert result.exit_code == 0

@@ -41,10 +41,10 @@ class DraftTable:
         self.chains: dict[str, list[Entry]] = {}
         self.own: set[str] = set()
 
-    def reached(self) -> set[str]:
-        """The chains that packets can get to."""
+    def reached(self, *more: str) -> set[str]:
+        """The chains that packets can get to; with ``more``, from these chains as well."""
         found: set[str] = set()
-        waiting = list(self.policies)
+        waiting = [*self.policies, *more]
         while waiting:
             name = waiting.pop()
             if name not in found:

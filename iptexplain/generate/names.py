@@ -120,13 +120,15 @@ def _house(entry: Entry) -> str | None:
 
 
 def prune(draft: Draft) -> None:
-    """Leave out chains of ours that nothing leads to, and a RETURN at a chain's end, which says nothing."""
+    """Leave out chains of ours that nothing leads to and that hold no rule of the source's, and a RETURN at a chain's end, which
+    says nothing."""
     for table in draft.tables.values():
         for name in table.own:
             entries = table.chains[name]
             while entries and entries[-1].own and _is_end(entries[-1]):
                 entries.pop()
-        for name in [n for n in table.chains if n in table.own - table.reached()]:
+        kept = [name for name, entries in table.chains.items() if any(not e.own for e in entries)]
+        for name in [n for n in table.chains if n in table.own - table.reached(*kept)]:
             del table.chains[name]
             table.own.discard(name)
 

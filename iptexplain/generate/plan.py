@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from iptexplain.errors import UsageError
 from iptexplain.explain.situation import Situation
+from iptexplain.explain.words import said
 from iptexplain.generate import flat, names, proxy, strict
 from iptexplain.generate.draft import Draft, draft_of
 from iptexplain.generate.reason import Reason
+from iptexplain.generate.wish import USER
 from iptexplain.rules.model import Rule, Ruleset
 from iptexplain.rules.values import Family
 
@@ -95,10 +98,24 @@ def plan(situation: Situation, style: str, keeps_proxy: bool, egress: frozenset[
     STYLES[style](draft, situation, egress)
     if style == "strict":
         changes.append(("strict", draft.ruleset()))
+    _check_kept(draft, situation)
     names.prune(draft)
     names.rename(draft)
     names.gather(draft, by_bridge=style == "docker")
     return _frozen(draft, situation, tuple(changes))
+
+
+def _check_kept(draft: Draft, situation: Situation) -> None:
+    """Raises UsageError where packets got to a rule that is not Docker's, and would not any more."""
+    for table in draft.tables.values():
+        reached = table.reached()
+        for name, entries in table.chains.items():
+            lost = next((e.rule for e in entries if not e.own), None)
+            if lost and name not in reached and (table.name, name) in situation.docker.roles.reached:
+                raise UsageError(
+                    f"{said(draft.file)}:{lost.line}: this rule is not Docker's, and this style has no place for it, because it makes other "
+                    f"rules of Docker's chain {said(name)}; move it to {USER}, or take --style docker: {said(situation.dump.line(lost.line))}"
+                )
 
 
 def _frozen(draft: Draft, situation: Situation, changes: tuple[tuple[str, Ruleset], ...]) -> FamilyPlan:
