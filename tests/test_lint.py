@@ -133,7 +133,9 @@ def test_silenced_by_comment(comment: str, names: list[str]) -> None:
 def test_a_comment_in_any_rule_of_a_chain_silences_what_is_said_of_the_chain(silent: int | None) -> None:
     remark = {silent: '-m comment --comment "iptexplain: ignore unused-chain" '}
     rules = "".join(f"-A LOST -s 10.0.0.{n} {remark.get(n, '')}-j DROP\n" for n in (1, 2))
-    text = f"*filter\n:INPUT DROP [0:0]\n:LOST - [0:0]\n:GONE - [0:0]\n{rules}-A GONE -j DROP\n-A GONE -j DROP\nCOMMIT\n"
+    text = (
+        f"*filter\n:INPUT DROP [0:0]\n:LOST - [0:0]\n:GONE - [0:0]\n{rules}-A GONE -j DROP\n-A GONE -j DROP\nCOMMIT\n"
+    )
     found = json.loads(run("-", "-o", "json", text=text)[1])["findings"]
     assert [f["chain"] for f in found] == (["GONE"] if silent else ["LOST", "GONE"])
 
