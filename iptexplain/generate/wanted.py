@@ -162,35 +162,53 @@ def _ports(
             if network and address:
                 host = None if host_ip in EVERYWHERE else _checked(host_ip, family, name)
                 yield Port(network, host, int(binding["HostPort"]), _checked(address, family, name), int(port), proto)
-            elif family == 6:
-                notes.append(f"{name} has no IPv6 address: {said(inner)} is not reached over IPv6 without docker-proxy")
+            else:
+                notes.append(
+                    f"{name} has no IPv{family} address: {said(inner)} is not reached over IPv{family} without docker-proxy"
+                )
 
 
 def _served_by(
     container: dict[str, Any], networks: dict[str, Network], family: Family, file: str, notes: list[str]
 ) -> tuple[Network | None, str | None]:
-    """The network that published ports lead by, that of the default gateway, and the container's address there."""
+    """The network that published ports lead by, that of the default gateway, and the container's address there.
+
+    Of the networks that have an address of the family, Docker takes the one with the highest gateway priority (28 and later),
+    and of those the first by name.
+    """
     name = said(container["Name"].lstrip("/"))
     attached = container.get("NetworkSettings", {}).get("Networks") or {}
     unknown = sorted(n for n, s in attached.items() if n not in networks and s.get("IPAddress"))
-    outside = sorted(n for n in attached if n in networks and not networks[n].internal)
+    outside = sorted(
+        (n for n in attached if n in networks and not networks[n].internal), key=lambda n: (-_priority(attached[n]), n)
+    )
     if unknown and not outside:
         raise UsageError(
             f"{said(file)}: container {name}: its ports lead by network {said(unknown[0])}, of which 'docker network inspect' would tell, or "
             "which is no bridge network: then Docker serves its ports in another way"
         )
-    if not outside:
-        return None, None
-    if len(outside) > 1 and family == 4:
-        notes.append(
-            f"{name} is on {len(outside)} networks: its ports lead by {said(outside[0])}, the first by name, as Docker chooses"
-        )
-    address = attached[outside[0]].get(ADDRESS[family])
-    if not address and family == 4 and networks[outside[0]].subnets:
+    here = [n for n in outside if attached[n].get(ADDRESS[family])]
+    missing = next((n for n in outside if networks[n].subnets), None) if family == 4 and not here else None
+    if missing:
         raise UsageError(
-            f"{said(file)}: container {name}: its address on network {said(outside[0])} is missing; is it running?"
+            f"{said(file)}: container {name}: its address on network {said(missing)} is missing; is it running?"
         )
-    return networks[outside[0]], address
+    if len(here) > 1:
+        chosen = (
+            "the one with the highest gateway priority"
+            if _priority(attached[here[0]]) > _priority(attached[here[1]])
+            else "the first by name"
+        )
+        notes.append(
+            f"{name} is on {len(here)} networks with IPv{family}: its ports lead by {said(here[0])}, {chosen}, as Docker chooses"
+        )
+    return (networks[here[0]], attached[here[0]][ADDRESS[family]]) if here else (None, None)
+
+
+def _priority(settings: dict[str, Any]) -> int:
+    """``docker network connect --gw-priority``; 0 where nobody said so."""
+    found = settings.get("GwPriority")
+    return found if isinstance(found, int) else 0
 
 
 def _links(

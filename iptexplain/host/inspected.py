@@ -39,7 +39,7 @@ CONTAINER: dict[str, Any] = {
         "Ports": _BINDINGS,
         "Networks": {ANY: dict.fromkeys(
             ("NetworkID", "IPAddress", "IPPrefixLen", "Gateway", "GlobalIPv6Address", "GlobalIPv6PrefixLen", "IPv6Gateway",
-             "MacAddress"), VALUE)},
+             "MacAddress", "GwPriority"), VALUE)},
     },
 }  # fmt: skip
 """The form of ``docker inspect CONTAINER``."""
