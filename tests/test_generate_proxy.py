@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,3 +145,25 @@ def test_what_rules_cannot_carry_is_told(tmp_path: Path) -> None:
     assert "--keep-proxy" in result.stderr
     assert "172.17.0.2" in result.stderr
     assert generate(str(tmp_path / "dump"), "--keep-proxy").exit_code == 0
+
+
+INPUT_OPEN = INPUT_DROPS.replace(":INPUT DROP", ":INPUT ACCEPT", 1)
+
+
+def test_what_windows_sends_to_loopback_goes_to_the_container_now() -> None:
+    text = INPUT_OPEN.replace("-A DOCKER -i docker0 -j RETURN", "-A DOCKER -d 127.0.0.0/8 -i loopback0 -j RETURN", 1)
+    rules, steps = steps_of(text)
+    assert is_proved(steps)
+    assert "loopback0" not in rules
+    opened = [flow for flow in steps[0].compared[0].flows if flow.kind == "opened"]
+    assert {steps[0].compared[0].told(end).interface for flow in opened for end in flow.region.now} == {
+        "br-aaaaaaaaaaaa"
+    }
+
+
+def test_a_container_gets_to_itself_by_a_port_of_the_host() -> None:
+    """docker-proxy brought it there; without it the daemon switches hairpin mode on at the container's port of the bridge."""
+    ports = [{"ifname": "veth1", "master": "br-aaaaaaaaaaaa", "hairpin": False}]
+    sender = {"name": "db", "iface": "br-aaaaaaaaaaaa", "port": "veth1", "addresses": ["172.18.0.2"]}
+    snapshot = {"schema": 1, "iptables": INPUT_OPEN, "bridge_links": ports, "endpoints": [sender]}
+    assert is_proved(steps_of(json.dumps(snapshot))[1])

@@ -65,6 +65,11 @@ class FamilyPlan(NamedTuple):
     apart_inside: tuple[str, ...] = ()
     """The bridges whose containers may not talk to each other (icc is off)."""
 
+    @property
+    def ends_proxy(self) -> bool:
+        """Whether these rules do what docker-proxy did."""
+        return any(name == "docker-proxy" for name, _ in self.changes)
+
 
 class Plan(NamedTuple):
     """The whole: what it was made from (name and SHA-256 of each input), by which version, and how."""

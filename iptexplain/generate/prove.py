@@ -66,7 +66,7 @@ def prove(situation: Situation, plan: FamilyPlan, text: str) -> list[Step]:
     """
     made = parse(text, RESULT)
     _check_reading(plan, made.rulesets[0] if made.rulesets else None)
-    host = _with_route_localnet(situation.snapshot, plan)
+    host = _as_wanted(situation.snapshot, plan)
     source = Dump(situation.dump.file, situation.dump.text, (situation.ruleset,))
     stages: list[tuple[str | None, str, Dump]] = [
         (None, "the source", source),
@@ -101,10 +101,16 @@ def _on(host: Snapshot, dump: Dump) -> Snapshot:
     return host._replace(dumps=(dump,))
 
 
-def _with_route_localnet(snapshot: Snapshot, plan: FamilyPlan) -> Snapshot:
-    """The host as the header wants it: loopback's packets may go to the bridges that published ports lead to."""
+def _as_wanted(snapshot: Snapshot, plan: FamilyPlan) -> Snapshot:
+    """The host as the header wants it: loopback's packets may go to the bridges that published ports lead to, and without
+    docker-proxy the daemon lets a container's packets come back to it by its port of the bridge (libnetwork, setHairpinMode)."""
+    facts = dict(snapshot.facts)
     needed = {f"net.ipv4.conf.{bridge}.route_localnet": 1 for bridge in plan.loopback_bridges}
-    return snapshot._replace(facts={**snapshot.facts, "sysctls": {**snapshot.facts.get("sysctls", {}), **needed}})
+    facts["sysctls"] = {**facts.get("sysctls", {}), **needed}
+    if plan.ends_proxy and "bridge_links" in facts:
+        links = facts["bridge_links"]
+        facts["bridge_links"] = [x | {"hairpin": True} if x.get("master") in plan.bridges else x for x in links]
+    return snapshot._replace(facts=facts)
 
 
 def _printed(ruleset: Ruleset, name: str) -> Dump:

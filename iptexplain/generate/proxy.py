@@ -17,14 +17,19 @@ from iptexplain.generate.draft import Draft, DraftTable, Entry
 from iptexplain.recognise.docker import Docker
 from iptexplain.recognise.docker_network import Network
 from iptexplain.recognise.docker_port import Port
+from iptexplain.rules.model import Jump
 
 LOOPBACK = {4: "127.0.0.0/8", 6: "::1/128"}
 DNATTED = "-m conntrack --ctstate DNAT --ctdir"
+ELSEWHERE = "-m addrtype ! --dst-type LOCAL --limit-iface-in"
 OTHERS = "-m addrtype ! --src-type LOCAL"
 """What comes from this host has an address to which the container's answers get back."""
 
 APART = "DOCKER-PROXY"
 """Where the packets go that docker-proxy carried (under the name that is given at last, see names.py)."""
+
+NEAR = "DOCKER-LINK"
+"""Where packets for this host's own IPv6 addresses go before they are offered to the published ports."""
 
 
 def is_used(docker: Docker) -> bool:
@@ -48,6 +53,8 @@ def without_proxy(draft: Draft, situation: Situation) -> None:
     found = carried(situation)
     for name, entries in nat.chains.items():
         nat.chains[name] = [new for entry in entries for new in _without_exception(draft, entry, found)]
+    if draft.family == 6:
+        _pass_by_other_links(draft, nat, docker)
     _masquerade(draft, nat, served(docker), found.by_loopback)
     bridges = {c.bridge for c in found.clients} | {n.bridge for n in served(docker)}
     _guard_loopback(draft, sorted(bridges))
@@ -72,8 +79,7 @@ def _without_exception(draft: Draft, entry: Entry, found: Carried) -> list[Entry
         bridge = entry.reason.values["bridge"]
         if bridge and bridge not in {c.bridge for c in found.served}:
             return [entry]
-        refused = found.refused.get(bridge or "", ())
-        return [*_near(draft, entry), *(_refused(draft, entry, port) for port in refused)]
+        return [_refused(draft, entry, port) for port in found.refused.get(bridge or "", ())]
     if name == "dnat" and _is_refused(entry, found):
         return [entry]
     parameter, called = WITHOUT[name]
@@ -86,14 +92,22 @@ def _without_exception(draft: Draft, entry: Entry, found: Carried) -> list[Entry
     return [entry._replace(rule=rule, reason=reason)]
 
 
-def _near(draft: Draft, entry: Entry) -> list[Entry]:
-    """The other interfaces' link-local addresses are nobody's on a bridge, though they are of the type LOCAL."""
-    bridge = entry.reason.values["bridge"]
-    if draft.family == 4 or not bridge:
-        return []
-    match = "-m addrtype ! --dst-type LOCAL --limit-iface-in"
-    text = f"{entry.rule.chain} -d fe80::/10 -i {bridge} {match} -j RETURN"
-    return [draft.entry("nat", text, "other-link", bridge=bridge)]
+def _pass_by_other_links(draft: Draft, nat: DraftTable, docker: Docker) -> None:
+    """The other interfaces' link-local addresses are nobody's on a bridge, though they are of the type LOCAL.
+
+    In a chain that PREROUTING alone asks: the kernel takes ``--limit-iface-in`` in none that OUTPUT gets to (net/netfilter/xt_addrtype.c).
+    """
+    bridges = [f.values["bridge"] for f in docker.roles.of("skip-dnat")]
+    new = [
+        draft.entry("nat", f"PREROUTING -d fe80::/10 -i {bridge} {ELSEWHERE} -j RETURN", "other-link", bridge=bridge)
+        for bridge in dict.fromkeys(filter(None, bridges))
+    ]
+    for n, entry in enumerate(nat.chains["PREROUTING"]):
+        if new and entry.own and entry.reason.name == "jump-published-in" and entry.jumps_to:
+            chain = nat.add_chain(
+                NEAR, [*new, draft.entry("nat", f"PREROUTING -j {entry.jumps_to}", "all-other-links")]
+            )
+            nat.chains["PREROUTING"][n] = entry._replace(rule=entry.rule._replace(target=Jump(chain)))
 
 
 def _refused(draft: Draft, entry: Entry, port: Port) -> Entry:

@@ -2,7 +2,8 @@
 
 A packet that was delivered to the host at a published port goes to that port's container; from a bridge to 127.0.0.0/8 it goes
 nowhere, for no rule can do that, nor does what the kernel itself does not forward. What went to the container before may come from
-another address. Packets of rewritten connections follow their first ones.
+another address. Packets of rewritten connections follow their first ones. What WSL2's mirrored networking brings from Windows for loopback
+went to docker-proxy by no rule that a dump shows, and goes to the container now.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from iptexplain.sets.space import NO, Diagram
 
 KNOWN = ("RELATED", "ESTABLISHED")
 LOOPBACK = "127.0.0.0/8"
+WINDOWS = "loopback0"
+"""The interface of WSL2's mirrored networking."""
 
 
 def not_carried(situation: Situation, compared: Compared) -> list[Flow]:
@@ -40,7 +43,10 @@ class _Rewriting:
             self.space.both,
             [self.kinds.number("ctstatus:DNAT", 1), self.kinds.one_of("ctstate", KNOWN), from_bridge],
         )
-        self.to_loopback = self.space.both(self._to(LOOPBACK), from_bridge) if situation.family == 4 else NO
+        loopback = self._to(LOOPBACK) if situation.family == 4 else NO
+        self.to_loopback = self.space.both(loopback, from_bridge)
+        windows = [WINDOWS] if situation.docker.roles.of("wsl2-return") else []
+        self.from_windows = self.space.both(loopback, self.kinds.one_of("iif", windows))
 
     def explains(self, flow: Flow) -> bool:
         if self._is_in(flow, self.later):
@@ -52,9 +58,13 @@ class _Rewriting:
             by_kernel = flow.line.rank == STRANGE and isinstance(now.by, str)
             asked = by_kernel and _is_here(was) and self._is_in(flow, self._asked(self.ports))
             return asked or self._is_in(flow, self.to_loopback)
-        goes_there = [p for p in self.ports if _leads(p, now)]
-        came_there = _is_here(was) or _where(was) == _where(now)
-        return flow.kind == "rewritten" and came_there and self._is_in(flow, self._asked(goes_there))
+        if flow.kind == "refused":
+            return self._is_in(flow, self.to_loopback)
+        if not self._is_in(flow, self._asked(p for p in self.ports if _leads(p, now))):
+            return False
+        if flow.kind == "opened":
+            return self._is_in(flow, self.from_windows)
+        return flow.kind == "rewritten" and (_is_here(was) or _where(was) == _where(now))
 
     def _is_in(self, flow: Flow, packets: Diagram) -> bool:
         return self.space.minus(flow.line.packets, packets) == NO
