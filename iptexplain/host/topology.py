@@ -100,10 +100,16 @@ class Topology:
         route = self.route(address)
         return route.kind.upper() if route else "UNICAST"
 
-    def frame_kind(self, address: Address) -> str:
-        """What a frame with a packet to this address is called (pkttype)."""
+    def frame_kind(self, address: Address, interface: str) -> str:
+        """What a frame on this interface with a packet to this address is called (pkttype).
+
+        Another network's broadcast address is nobody's here: a neighbour sends it to the host, as a router.
+        """
         kind = self.address_type(address).lower()
-        return kind if kind in ("broadcast", "multicast") else "unicast"
+        if kind == "broadcast":
+            mine = any(self._is_broadcast(address, a.network) for a in self.addresses if a.interface == interface)
+            return kind if mine or address.number == 0xFFFFFFFF else "unicast"
+        return kind if kind == "multicast" else "unicast"
 
     def type_at(self, address: Address, interface: str) -> str | None:
         """The type when only the addresses of one interface count (inet_dev_addr_type, match_lookup_rt6); None: nobody listed
@@ -159,22 +165,32 @@ class Topology:
 
     def masquerade_address(self, address: Address, interface: str) -> Address | None:
         """What MASQUERADE puts in: of the interface's addresses the one nearest to the next hop (inet_select_addr), in IPv6 to
-        the destination itself (ipv6_dev_get_saddr; an own address answers itself).
+        the destination itself, of the link's own addresses if that is one (ipv6_dev_get_saddr; an own address answers itself).
 
         127.0.0.1 is of the host alone: then another interface's first address is taken.
         """
         if self.family == 6 and self.is_local(address):
             return address
-        near = is_link_local(address)
-        usable = [a for a in self.addresses if not self.is_loopback(a.address) and is_link_local(a.address) == near]
+        usable = [a for a in self.addresses if not self.is_loopback(a.address)]
         mine = [a for a in usable if a.interface == interface]
         if self.family == 6:
-            best = max(mine or usable, key=lambda a: _common(a, address), default=None)
+            near = is_link_local(address)
+            best = max(
+                mine if near else usable,
+                key=lambda a: (is_link_local(a.address) == near, a.interface == interface, _common(a, address)),
+                default=None,
+            )
             return best.address if best else None
         route = self.route(address)
         hop = route.gateway if route and route.gateway else address
         covering = [a for a in mine if a.network.covers(hop)]
         return next((a.address for a in [*covering, *mine, *usable]), None)
+
+    def is_masquerade_plain(self, interface: str) -> bool:
+        """Whether MASQUERADE takes one address for all that lies in one network; of several IPv6 networks on an interface it takes
+        the one that is most like the destination."""
+        networks = {a.network for a in self.addresses if a.interface == interface and not is_link_local(a.address)}
+        return self.known_addresses and (self.family == 4 or len(networks) == 1)
 
     def endpoint_at(self, address: Address) -> Endpoint | None:
         return next((e for e in self.endpoints if address in e.addresses), None)

@@ -132,7 +132,7 @@ class Analysis:
         way = [
             self.roads.unseen(interface),
             self._unmarked,
-            self.roads.kind_of_frame(start),
+            self.roads.kind_of_frame(start, interface),
             self.roads.lost_on_arrival(interface),
             seen,
             self.roads.arrival(

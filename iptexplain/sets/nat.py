@@ -27,6 +27,10 @@ MOST_PORTS = 0x2000
 """Into how many a shifted range may part the ports."""
 
 
+OUTGOING = Chosen("the address on the way out")
+"""What MASQUERADE puts in, see Topology.masquerade_address."""
+
+
 class Case(NamedTuple):
     """Packets, what becomes of one end of theirs, and which of them had that already; ``lost``: they are dropped."""
 
@@ -106,22 +110,18 @@ class Nat:
         return Case(where, address.number, self.space.among(self.level[manip], [(address.number, address.number)]))
 
     def _masquerade(self) -> Iterator[Case]:
-        """The address that the host has on the way out; without any the packet is dropped."""
-        for near in (False, True):
-            ours = [
-                a
-                for a in self.topology.addresses
-                if is_link_local(a.address) == near and not self.topology.is_loopback(a.address)
-            ]
-            linked = self._link_local()
-            where = linked if near else self.space.complement(linked)
-            if ours or not self.topology.known_addresses:
-                yield Case(where, Chosen("the address on the way out"), NO)
-                continue
-            own = self.kinds.by_address("is_local", "dst", self.topology.is_local) if self.topology.family == 6 else []
-            mine = self.space.union([part for part, is_local in own if is_local])
-            yield Case(self.space.both(mine, where), Chosen("the address itself"), NO)
-            yield Case(self.space.minus(where, mine), None, YES, lost=True)
+        """The address that the host has on the way out; without any the packet is dropped. To an address of a link only the link's
+        own addresses send."""
+        space, usable = self.space, [a for a in self.topology.addresses if not self.topology.is_loopback(a.address)]
+        linked = self._link_local()
+        far = space.complement(linked) if usable else NO
+        near = space.both(linked, self.kinds.one_of("oif", sorted({a.interface for a in usable})))
+        has = space.either(far, near) if self.topology.known_addresses else YES
+        yield Case(has, OUTGOING, NO)
+        own = self.kinds.by_address("is_local", "dst", self.topology.is_local) if self.topology.family == 6 else []
+        mine = space.union([part for part, is_local in own if is_local])
+        yield Case(space.minus(mine, has), Chosen("the address itself"), NO)
+        yield Case(space.complement(space.either(mine, has)), None, YES, lost=True)
 
     def _link_local(self) -> Diagram:
         if self.topology.family == 4:

@@ -8,6 +8,7 @@ from typing import Any
 from iptexplain.host.topology import Topology
 from iptexplain.rules.addresses import Address
 from iptexplain.rules.matches.physdev import SOME_PORT
+from iptexplain.rules.targets.reject import MANY
 from iptexplain.sets.change import Change, Copy, Shift
 from iptexplain.sets.fields import REWRITTEN
 from iptexplain.sets.kinds import Kinds
@@ -50,24 +51,35 @@ class Roads:
             return {level: Shift(((0, 0, names.number(SOME_PORT)),))}
         return {level: 0}
 
-    def kind_of_frame(self, changes: dict[int, Change]) -> Piece:
-        """The changes, and the kind of frame that the destination goes with."""
+    def kind_of_frame(self, changes: dict[int, Change], interface: str) -> Piece:
+        """The changes, and the kind of frame that the destination comes with."""
         level, field = self.level["pkttype"], self.kinds.fields.all[self.level["pkttype"]]
         cases = []
-        for part, kind in self.kinds.by_address("pkttype", "dst", self.topology.frame_kind):
+        for part, kind in self._frames("dst", interface):
             new = tuple(sorted({**changes, level: field.number(kind)}.items()))
             cases.append((part, self.ways.ending(End(NEXT, new))))
         return self.ways.cases(cases)
+
+    def _frames(self, side: str, interface: str) -> list[tuple[Diagram, str]]:
+        """The packets by the kind of frame that they come with."""
+        return self.kinds.by_address(
+            f"{side} pkttype@{interface}", side, lambda a: self.topology.frame_kind(a, interface)
+        )
 
     def lost_on_arrival(self, interface: str) -> Piece:
         if self.topology.family == 4 or Bridging(self.topology, interface).filtered:
             return self.ways.go_on
         return self.ways.choice(self._lost_on_arrival(interface), self.lost("martian"), self.ways.go_on)
 
-    def _lost_on_arrival(self, interface: str) -> Diagram:
-        """By the address that the packet was sent to."""
-        found = self._by_both(interface, lambda s, d: lost_on_arrival(self.topology, s, d, interface), "ctorigdst")
-        return found.get(True, NO)
+    def _lost_on_arrival(self, interface: str, source: str = "src") -> Diagram:
+        """``source``: the field with the sender's address."""
+        return self._by_both(interface, lambda s, d: lost_on_arrival(self.topology, s, d, interface), source).get(
+            True, NO
+        )
+
+    def _lost_copies(self, interface: str) -> Diagram:
+        """What the host sends by ``interface`` and would not take from it; an address that NAT chooses is one that it takes."""
+        return self.space.both(*(self._lost_on_arrival(interface, source) for source in ("src", "ctorigsrc")))
 
     def arrival(self, interface: str, deliver: Piece, forward: Callable[[str], Piece], switch: Switch) -> Piece:
         """Behind PREROUTING: for the host, or onward by an interface, or lost."""
@@ -75,13 +87,14 @@ class Roads:
 
         def onward(found: tuple[str | Lost, str | Lost]) -> Piece:
             if found not in ways:
-                ways[found] = self._onward(*found, deliver, forward)
+                ways[found] = self._onward(*found, deliver, lambda out: self._forwarded(interface, forward(out)))
             return ways[found]
 
         found = self._by_both(interface, lambda s, d: self._way_in(s, d, interface))
         routed = self.ways.cases([(where, onward(answer)) for answer, where in found.items()])
-        routed = self.ways.choice(self._lost_on_arrival(interface), self.lost("martian"), routed)
         bridge = Bridging(self.topology, interface)
+        if bridge.filtered:
+            routed = self.ways.choice(self._lost_on_arrival(interface), self.lost("martian"), routed)
         return self._switched(bridge, routed, switch, found) if bridge.filtered else routed
 
     def _way_in(self, source: Address, target: Address, interface: str) -> tuple[str | Lost, str | Lost]:
@@ -94,14 +107,13 @@ class Roads:
             return self.lost(long.reason)
         if long == "":
             return deliver
-        passed = self.lost(long.reason) if isinstance(long, Lost) else self._forwarded(forward(long))
+        passed = self.lost(long.reason) if isinstance(long, Lost) else forward(long)
         ended = self.lost(short.reason) if isinstance(short, Lost) else passed
         return self.ways.choice(self.space.among(self.level["ttl"], [(0, 1)]), ended, passed)
 
-    def _forwarded(self, onward: Piece) -> Piece:
+    def _forwarded(self, interface: str, onward: Piece) -> Piece:
         """What was sent to all or to a group is not forwarded, when NAT has made it somebody's."""
-        kinds = self.kinds.by_address("before", "ctorigdst", self.topology.address_type)
-        to_many = self.space.union([part for part, kind in kinds if kind in ("BROADCAST", "MULTICAST")])
+        to_many = self.space.union([part for part, kind in self._frames("ctorigdst", interface) if kind in MANY])
         return self.ways.choice(to_many, self.lost("other"), onward)
 
     def unseen(self, interface: str) -> Piece:
@@ -175,12 +187,16 @@ class Roads:
 
         def fate(address: Address) -> tuple[str, str | None]:
             out = self._way_out(address)
+            if isinstance(out, Lost):
+                return "", None
             stays = out == "lo" or hears_itself(self.topology, address)
-            return "" if isinstance(out, Lost) else out, self.topology.frame_kind(address) if stays else None
+            return out, self.topology.frame_kind(address, out) if stays else None
 
         cases = []
         for part, (out, kind) in self.kinds.by_address("sent", "dst", fate):
-            cases.append((part, self.ways.ending(End("sent", interface=out)) if kind is None else come_back(out, kind)))
+            away = self.ways.ending(End("sent", interface=out))
+            back = self.ways.choice(self._lost_copies(out), away, come_back(out, kind)) if kind else away
+            cases.append((part, back))
         return self.ways.cases(cases)
 
     def routed_anew(self, table: Piece) -> Piece:
@@ -230,15 +246,17 @@ class Roads:
     def _where(self, name: str, holds: Callable[[Address], bool]) -> Diagram:
         return self.space.union([part for part, truth in self.kinds.by_address(name, "dst", holds) if truth])
 
-    def _by_both(self, interface: str, ask: Callable[[Address, Address], Any], to: str = "dst") -> dict[Any, Diagram]:
-        """Each answer and the packets for which it is given, asked for each kind of source and of destination (the field
-        ``to``), so far as routing can tell them apart."""
-        sources = self._examples(f"source@{interface}", "src", lambda a: self._as_source(a, interface))
-        targets = self._examples(f"{to}@{interface}", to, lambda a: self._as_target(a, interface))
+    def _by_both(
+        self, interface: str, ask: Callable[[Address, Address], Any], source: str = "src"
+    ) -> dict[Any, Diagram]:
+        """Each answer and the packets for which it is given, asked for each kind of source (the field) and of destination,
+        so far as routing can tell them apart."""
+        sources = self._examples(f"{source}@{interface}", source, lambda a: self._as_source(a, interface))
+        targets = self._examples(f"dst@{interface}", "dst", lambda a: self._as_target(a, interface))
         found: dict[Any, list[Diagram]] = {}
-        for target, destination in targets:
-            for source, origin in sources:
-                found.setdefault(ask(origin, destination), []).append(self.space.both(target, source))
+        for there, destination in targets:
+            for here, origin in sources:
+                found.setdefault(ask(origin, destination), []).append(self.space.both(there, here))
         return {answer: self.space.union(parts) for answer, parts in found.items()}
 
     def _examples(self, name: str, side: str, kind: Callable[[Address], Any]) -> list[tuple[Diagram, Address]]:

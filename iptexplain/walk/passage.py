@@ -96,8 +96,7 @@ class Passage:
         f["physin"] = (f["physin"] or SOME_PORT) if bridge.filtered else ""
         if self.switched and not bridge.filtered:
             self._end("forwarded", None, came_in)
-        lost = lost_on_arrival(topology, f["src"], f["dst"], came_in)
-        if lost and not bridge.filtered:
+        if not bridge.filtered and lost_on_arrival(topology, f["src"], f["dst"], came_in):
             self._end("dropped", "martian")
         self._hook("PREROUTING")
         if bridge.filtered and f["dst"] != before:
@@ -105,6 +104,8 @@ class Passage:
         if self.switched and not topology.is_local(f["dst"]):
             self._switch(bridge, f["dst"] != before)
         self.switched = False
+        # On a filtered bridge IPv6 sees the packet only now, as the rules have made it.
+        lost = bridge.filtered and lost_on_arrival(topology, f["src"], f["dst"], came_in)
         out = Lost("martian") if lost else way_in(topology, f, came_in)
         if isinstance(out, Lost):
             self._end("dropped", out.reason)
@@ -136,7 +137,7 @@ class Passage:
         self._end("delivered-local", None, interface)
 
     def _outgoing(self) -> NoReturn:
-        f = self.seen.fields
+        f, topology = self.seen.fields, self.topology
         f.setdefault("pkttype", "unicast")  # no frame has been made yet
         f["oif"] = self._way_out()
         self._hook("OUTPUT")
@@ -145,10 +146,10 @@ class Passage:
         self._hook("POSTROUTING")
         if out == "lo":
             self._come_back("lo")
-        if not hears_itself(self.topology, f["dst"]):
+        if not hears_itself(topology, f["dst"]) or lost_on_arrival(topology, f["src"], f["dst"], out):
             self._end("sent", None, out)
         packet = dict(f)
-        f["pkttype"] = self.topology.frame_kind(f["dst"])
+        f["pkttype"] = topology.frame_kind(f["dst"], out)
         try:
             self._come_back(out)
         except _Ended:

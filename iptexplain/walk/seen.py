@@ -43,7 +43,7 @@ class Seen(Packet):
             member = self.topology.ipsets.contains(title, sides.split(","), self.fields)
             return Answer.UNKNOWN if member is None else member
         if name == "pkttype":
-            return self.topology.frame_kind(self.fields["dst"])
+            return self.topology.frame_kind(self.fields["dst"], self.fields["iif"])
         if name.startswith("way_back:") and self.topology.known_addresses and self.topology.routes:
             return way_back(self.topology, self.fields["src"], self.fields["iif"], "loose" in name, "local" in name)
         kind, _, interface = name.partition("@")
