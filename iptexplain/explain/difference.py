@@ -121,7 +121,7 @@ class Compared:
         accepted = end.way in ARRIVED
         return Told(
             FATES[end.way],
-            end.accepted if accepted else end.by,
+            None if end.way == UNDECIDED else end.accepted if accepted else end.by,
             dict.fromkeys(ENDS) | {name: self._value(name, change) for name, change in self._rewritten(end)},
             end.nat if accepted else (),
             end.interface,

@@ -16,6 +16,7 @@ from iptexplain.sets.analyse import ANY, CHANGING, NOTHING, Analysis, Sent
 from iptexplain.sets.apart import NAT_FIELDS, Apart, alike, parted, rewriting
 from iptexplain.sets.boxes import split
 from iptexplain.sets.ground import LIMIT, Ground
+from iptexplain.sets.nat import OUTGOING
 from iptexplain.sets.same import same_places
 from iptexplain.sets.space import NO, YES, Diagram, TooLarge
 from iptexplain.sets.ways import UNDECIDED, End, Piece
@@ -140,9 +141,28 @@ class Comparison:
             if arrived and self.scope.ignored.issuperset(arrived):
                 continue
             if len(was) == len(now) == 1:
-                packets = self.space.minus(packets, alike(self.space, self.fields, was[0], now[0]))
+                packets = self.space.minus(packets, self._alike(was[0], now[0]))
             kept.append(self.space.both(packets, end))
         return self.space.overlaid(kept)
+
+    def _alike(self, was: End, now: End) -> Diagram:
+        """The packets for which two ends come to the same; MASQUERADE may put in the address that was there."""
+        found = alike(self.space, self.fields, was, now)
+        dst, src = (self.fields.level[name] for name in ("dst", "src"))
+        kept = [e._replace(changes=tuple(c for c in e.changes if c != (src, OUTGOING))) for e in (was, now)]
+        if kept == [was, now] or any(level == dst for e in kept for level, _ in e.changes):
+            return found
+        same = self.space.both(alike(self.space, self.fields, *kept), self._masqueraded_as_before(was.interface or ""))
+        return self.space.either(found, same)
+
+    def _masqueraded_as_before(self, out: str) -> Diagram:
+        """The packets that have the address which MASQUERADE gives them on their way out."""
+        host, src = self.topology, self.fields.level["src"]
+        if not host.is_masquerade_plain(out):
+            return NO
+        parts = self.ground.kinds.by_address(f"masqueraded@{out}", "dst", lambda a: host.masquerade_address(a, out))
+        having = ((to, self.space.among(src, [(own.number, own.number)])) for to, own in parts if own)
+        return self.space.union([self.space.both(*both) for both in having])
 
     def _with_rules(self, found: Diagram, interfaces: Sequence[str]) -> Diagram:
         """The map with the rules that decide, told apart by them; as it is, where the budget does not do for that."""
@@ -202,21 +222,23 @@ class Comparison:
         on both sides; False: so are all hooks."""
         branches = BRANCHES[incoming]
         apart = {hook: self._apart_at(hook) for branch in branches for hook in branch}
-        alone = {
+        alone = [
             hook
             for hook in apart
             if all(apart[other] == NO for branch in branches if hook in branch for other in branch if other != hook)
-        }
-        enough = all(hook in alone for hook, differing in apart.items() if differing != NO)
+        ]
+        differing = {hook for hook, packets in apart.items() if packets != NO}
+        enough = differing.issubset(alone)
+        behind = {h for branch in branches for n, h in enumerate(branch) if not differing.isdisjoint(branch[:n])}
         for side, plain in zip(sides, self.sides, strict=True):
+            for hook in (hook for hook in apart if hook not in alone):
+                # What comes before makes no difference; behind, rules decide about packets that were treated differently.
+                side.hooks[hook] = self._piece(plain if enough and hook not in behind else side, hook)
             if enough and side is not plain:
                 side.conditions.within = self.space.union([self._needed(hook, apart[hook]) for hook in alone])
-            for hook, differing in apart.items():
-                if hook in alone:
-                    side.hooks[hook] = self._narrowed(side, hook, differing)
-                else:
-                    side.hooks[hook] = self._piece(plain if enough else side, hook)
-        return any(differing != NO for differing in apart.values())
+            for hook in alone:
+                side.hooks[hook] = self._narrowed(side, hook, apart[hook])
+        return bool(differing)
 
     def _needed(self, hook: Hook, differing: Diagram) -> Diagram:
         """The packets that rules are asked about at a narrowed hook, whatever tables have changed in them already."""
