@@ -32,8 +32,9 @@ SENT = ("src", "dst", "proto", "sport", "dport", "flags", "icmp_type", "icmp_cod
 """What an example has that the laboratory can put into a packet."""
 IMPLIED = {"ctstate": "NEW", "fragment": False, "mark": 0, "connmark": 0}
 """What the first packet of a connection has without anybody's doing; an example with something else is not sent."""
-GROUPS = (*(f"{first}." for first in range(224, 240)), "ff")
-"""Which groups a host has joined no snapshot tells; the answers say so."""
+UNSENT = (*(f"{first}." for first in range(224, 240)), "ff", "0.", "::")
+"""Destinations: which groups a host has joined no snapshot tells, as the answers say; and to nobody's address and to ::1 no socket
+sends what the laboratory would."""
 FATES = {"rejected": "rejected"} | dict.fromkeys(ARRIVED, "accepted")
 """How a packet ended in the kernel → its fate in an answer; all others are dropped."""
 EACH = 16
@@ -45,7 +46,7 @@ def packet_of(case: Case, example: Json) -> Json | None:
     """An example as the laboratory sends it; None where it cannot."""
     own = {name: value for name, value in example.items() if name in SENT}
     rest = {name: value for name, value in example.items() if name not in (*SENT, "iif", "physin")}
-    if any(IMPLIED.get(name) != value for name, value in rest.items()) or own["dst"].startswith(GROUPS):
+    if any(IMPLIED.get(name) != value for name, value in rest.items()) or own["dst"].startswith(UNSENT):
         return None
     networks = [ip_interface(a).network for i in case["host"]["interfaces"] for a in i.get("addresses", [])]
     if ip_address(own["dst"]) in [n.broadcast_address for n in networks if n.version == 4]:
