@@ -55,6 +55,14 @@ class Engine:
         filters = sorted(c for c in named | empty if c.startswith("DOCKER"))
         return {"filter": tuple(filters), "nat": ("DOCKER", *(("DOCKER-INGRESS",) if self.s.mesh else ()))}
 
+    def ipset(self) -> str:
+        """What ipset save prints of the set that 28.0.0 asks; the others have none."""
+        if self.version != "28.0.0":
+            return ""
+        name, inet = f"docker-ext-bridges-v{self.s.family}", {4: "inet", 6: "inet6"}[self.s.family]
+        create = f"create {name} hash:net family {inet} hashsize 1024 maxelem 65536 bucketsize 12 initval 0x1cb9a06e"
+        return "\n".join([create, *(f"add {name} {net.subnet}" for net in reversed(self.open)), ""])
+
     # -- nat
 
     def nat(self) -> Iterator[str]:

@@ -24,6 +24,7 @@ from iptexplain.walk.flows import Flows
 from iptexplain.walk.outcome import Trace
 from tests.docker_engines import VERSIONS, Engine
 from tests.docker_random import Dice, dump, setup
+from tests.docker_setup import Net, Port, Setup
 
 pytestmark = pytest.mark.exhaustive
 
@@ -235,13 +236,63 @@ def test_what_cannot_be_expressed_is_refused(dump: str, says: str) -> None:
     assert not result.stdout
 
 
-def test_a_set_that_docker_fills_is_refused(tmp_path: Path) -> None:
-    dice = Dice(28)
-    text, _ = dump(dice, Engine("28.0.0", setup(dice, "28.0.0", 4)._replace(mesh=())), crowded=False)
-    (tmp_path / "dump").write_text(text)
-    result = generate(str(tmp_path / "dump"))
+def asking_a_set(family: int, **net: Any) -> tuple[str, str]:
+    """A dump as Docker 28.0.0 leaves it, which asks an IP set with its networks' subnets; and that set."""
+    nets = {
+        4: (Net("docker0", "172.17.0.0/16"), Net("br-web", "192.0.2.0/24", ("192.0.2.2",), **net)),
+        6: (Net("docker0", "fd00:17::/64"), Net("br-web", "2001:db8:1::/64", ("2001:db8:1::2",), **net)),
+    }[family]
+    inner = Net("br-in", {4: "198.51.100.0/24", 6: "2001:db8:2::/64"}[family], internal=True)
+    ports = (Port(nets[1], None, 8080, nets[1].containers[0], 80, "tcp"),)
+    engine = Engine("28.0.0", Setup((*nets, inner), ports, family=family))
+    return dump(Dice(28), engine, crowded=False)[0], engine.ipset()
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("style", STYLES)
+def test_a_set_that_docker_fills_is_not_needed(style: str, family: int, tmp_path: Path) -> None:
+    text, sets = asking_a_set(family)
+    key = {4: "iptables", 6: "ip6tables"}[family]
+    (tmp_path / "bare").write_text(text)
+    (tmp_path / "snapshot").write_text(json.dumps({key: text, "ipsets": sets}))
+    bare, known = (generate(str(tmp_path / name), "--style", style) for name in ("bare", "snapshot"))
+    taken = "taken for granted are the subnets of the networks that are not internal: "
+    for result, says in ((bare, True), (known, False)):
+        assert result.exit_code == 0, result.output
+        assert ("proved" in result.stderr, taken in result.stderr, taken in result.stdout) == (True, says, says)
+        assert "match-set" not in result.stdout
+    rules = [[line for line in result.stdout.splitlines() if line[:1] != "#"] for result in (bare, known)]
+    assert rules[0] == rules[1]
+
+
+def test_where_nobody_tells_what_is_in_the_set_it_is_refused(tmp_path: Path) -> None:
+    text, sets = asking_a_set(4, masquerade=False)
+    (tmp_path / "bare").write_text(text)
+    result = generate(str(tmp_path / "bare"))
     assert result.exit_code == 2
-    assert "asks an IP set" in result.stderr
+    assert re.search(
+        r"/bare:\d+: Docker 28.0.0 asks an IP set, docker-ext-bridges-v4, and what is in it is not", result.stderr
+    )
+    assert "no rule says which subnet br-web has" in result.stderr
+    for name, more in (("sets", {"ipsets": sets}), ("addresses", {"addresses": on_bridge("br-web", "192.0.2.1", 24)})):
+        (tmp_path / name).write_text(json.dumps({"iptables": text, **more}))
+        result = generate(str(tmp_path / name), "--no-prove")
+        assert result.exit_code == 0, result.output
+        assert "-d 192.0.2.0/24 -j IPTX-PORTS\n" in result.stdout
+    strange = sets.replace("add docker-ext-bridges-v4 192.0.2.0/24", "add docker-ext-bridges-v4 192.0.2.0/24 nomatch")
+    (tmp_path / "strange").write_text(json.dumps({"iptables": text, "ipsets": strange}))
+    assert "holds something else" in generate(str(tmp_path / "strange")).stderr
+    own = text.replace(
+        "-A DOCKER-USER ", "-A DOCKER-USER -m set --match-set docker-ext-bridges-v4 src -j DROP\n-A DOCKER-USER ", 1
+    )
+    (tmp_path / "own").write_text(json.dumps({"iptables": own, "ipsets": sets}))
+    result = generate(str(tmp_path / "own"))
+    assert (result.exit_code, "this rule asks an IP set that Docker 28.0.0 fills" in result.stderr) == (2, True)
+
+
+def on_bridge(name: str, address: str, length: int) -> list[dict[str, Any]]:
+    """What ip -j address prints of a bridge."""
+    return [{"ifname": name, "addr_info": [{"family": "inet", "local": address, "prefixlen": length}]}]
 
 
 def test_no_docker_is_refused(tmp_path: Path) -> None:
@@ -312,7 +363,7 @@ def test_script_without_a_word_says_how_to_use_it(tmp_path: Path) -> None:
     assert done.stderr.startswith("Usage: sh s.sh check | apply")
 
 
-@pytest.mark.parametrize("version", [version for version in VERSIONS if version != "28.0.0"])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_hosts_that_nobody_recorded_are_proved(version: str) -> None:
     """Other names, subnets, orders and neighbours, and rules of other programs between Docker's. Where the host itself forwards
     nothing (mangle's policy), rules cannot carry what docker-proxy carried: that is told, and nothing else."""
@@ -320,7 +371,7 @@ def test_hosts_that_nobody_recorded_are_proved(version: str) -> None:
     dice = Dice(seed)
     engine = Engine(version, setup(dice, version, 4)._replace(mesh=()))
     text, _ = dump(dice, engine, crowded=True)
-    situation = Situation(read_snapshot(text, "dump"), 4)
+    situation = Situation(read_snapshot(json.dumps({"iptables": text, "ipsets": engine.ipset()}), "dump"), 4)
     for style in ("docker", "flat"):
         one, rendered = planned(situation, style)
         strangers = [flow for step in prove(situation, one, rendered) for flow in step.strangers]

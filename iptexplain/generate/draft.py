@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from iptexplain.explain.rule import read_rule
 from iptexplain.explain.situation import Situation
+from iptexplain.generate.ext_bridges import ONE_EACH, members
 from iptexplain.generate.reason import Reason, reason_of
 from iptexplain.recognise.docker_chains import is_dockers
 from iptexplain.recognise.shape import Found
@@ -122,14 +123,23 @@ def draft_of(situation: Situation) -> Draft:
             elif is_dockers(chain.name):
                 new.own.add(chain.name)
             new.chains[chain.name] = [
-                _entry(situation, rule, roles.get(Place(table.name, chain.name, number, rule.line)))
+                entry
                 for number, rule in enumerate(chain.rules, 1)
+                for entry in _entries(
+                    draft, situation, rule, roles.get(Place(table.name, chain.name, number, rule.line))
+                )
             ]
     return draft
 
 
-def _entry(situation: Situation, rule: Rule, found: Found | None) -> Entry:
+def _entries(draft: Draft, situation: Situation, rule: Rule, found: Found | None) -> Iterator[Entry]:
+    """A rule of the source; in place of one of Docker's that asks a set, one for each subnet in it."""
     rule = rule._replace(counters=None)
-    if found:
-        return Entry(rule, reason_of(found))
-    return Entry(rule, Reason("kept", {"line": rule.line, "file": situation.dump.file}), own=False)
+    if found and found.values["set"] in situation.topology.ipsets.sets:
+        name, text = ONE_EACH[found.role]
+        for subnet, bridge in members(situation, str(found.values["set"])):
+            yield draft.entry("filter", text.format(subnet=subnet), name, subnet=subnet, bridge=bridge)
+    elif found:
+        yield Entry(rule, reason_of(found))
+    else:
+        yield Entry(rule, Reason("kept", {"line": rule.line, "file": situation.dump.file}), own=False)

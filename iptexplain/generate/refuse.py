@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from iptexplain.errors import UsageError
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import said
+from iptexplain.generate import ext_bridges
 from iptexplain.recognise.docker import Docker
 from iptexplain.recognise.docker_namespace import Namespace
 
@@ -34,12 +35,15 @@ def _problems(situation: Situation) -> Iterator[str]:
             docker.layout.lines,
             "some of Docker's chains are missing, so nobody can say what its rules did: give a whole dump",
         )
-    for found in docker.roles.of("external-answers", "external-ports")[:1]:
+    for found in docker.roles.of(*ext_bridges.ONE_EACH)[:1]:
+        if missing := ext_bridges.problem(situation, str(found.values["set"])):
+            yield _at(situation, (found.place.line,), missing)
+    for rule in ext_bridges.asking(situation):
         text = (
-            "Docker 28.0.0 asks an IP set with the subnets of its networks, which it fills only while it writes rules itself: "
-            "update Docker, and give the rules of the newer one"
+            "this rule asks an IP set that Docker 28.0.0 fills only while it writes rules itself: "
+            "let it ask for the subnets that are meant (-s, -d)"
         )
-        yield _at(situation, (found.place.line,), text)
+        yield _at(situation, (rule.line,), text)
     yield from _namespace(situation, docker.namespace)
     yield from _swarm(situation, docker)
 

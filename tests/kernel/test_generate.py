@@ -212,14 +212,15 @@ def packets() -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("version", ["1.8", "1.13", "27.5.1", "28.5.2", "29.7.2"])
+@pytest.mark.parametrize("version", ["1.8", "1.13", "27.5.1", "28.0.0", "28.5.2", "29.7.2"])
 def test_packets_fare_as_under_dockers_rules(version: str, backend: Backend, tmp_path: Path) -> None:
     """The same packets through Docker's rules and through the generated ones: the same end, the same addresses."""
     dice = Dice(7)
     source = tmp_path / "source"
-    source.write_text(dump(dice, Engine(version, Setup(NETWORKS, PORTS)), crowded=False)[0])
+    engine = Engine(version, Setup(NETWORKS, PORTS))
+    source.write_text(dump(dice, engine, crowded=False)[0])
     mine = list(packets())
-    wanted = ends(source, mine, backend)
+    wanted = ends(source, mine, backend, engine.ipset())
     for style in ("docker", "flat"):
         [file] = generated(tmp_path / style, source, "--style", style, "--keep-proxy")
         assert ends(file, mine, backend) == wanted
@@ -238,7 +239,7 @@ CARRIED = (("forwarded", "docker0"), ("forwarded", "br1"))
 GATES = ("172.17.0.1", "172.18.0.1")
 
 
-def ends(rules: Path, mine: list[dict[str, Any]], backend: Backend) -> list[tuple[Any, ...]]:
+def ends(rules: Path, mine: list[dict[str, Any]], backend: Backend, ipset: str = "") -> list[tuple[Any, ...]]:
     """What became of each packet: where it left, and with which addresses."""
     # Without docker-proxy Docker lets packets back out of the bridge's port that they came in by.
     interfaces = [i | {"hairpin": True} if i["kind"] == "bridge" else i for i in HOST["interfaces"]]
@@ -246,6 +247,7 @@ def ends(rules: Path, mine: list[dict[str, Any]], backend: Backend) -> list[tupl
         "name": rules.name,
         "host": with_macs({**HOST, "interfaces": interfaces}),
         "dump": rules.read_text(),
+        "ipset": ipset,
         "packets": mine,
     }
     results, _ = run_case(case, backend)

@@ -16,6 +16,7 @@ from iptexplain.commands._io import read_text
 from iptexplain.errors import UsageError
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import environment, said
+from iptexplain.generate.ext_bridges import with_sets
 from iptexplain.generate.plan import STYLES, Plan, plan
 from iptexplain.generate.prove import Step, is_proved, proof_json, prove
 from iptexplain.generate.refuse import refuse
@@ -94,6 +95,9 @@ def command(
     The result is read back and compared with SOURCE for all packets; what was proved is said on standard error. The exit
     status is 1 when something differs that is not meant to. Nothing is changed on this host.
 
+    Docker 28.0.0 asks an IP set that it fills itself; in its place are rules for each subnet in it. A snapshot lists the set; a
+    bare dump does not, and then the subnets of the networks that are not internal are taken for granted, if rules tell them.
+
     What such rules cannot stand in for (swarm's routing mesh, encrypted overlay networks, half a dump) is an error.
     """
     if proof and not wants_proof:
@@ -102,7 +106,10 @@ def command(
         raise UsageError(f"--format {syntax} makes several files: name them with --output NAME")
     given = read_text(source)
     read = read_source(given, source)
-    found = _situations(read.snapshot, family)
+    families = _families(read.snapshot, family)
+    snapshot, notes = with_sets(read.snapshot, families)
+    read = read._replace(snapshot=snapshot, notes=(*read.notes, *notes))
+    found = [Situation(snapshot, f) for f in families]
     refuse(found)
     bridges = _bridges(found, egress, style)
     plans = tuple(plan(s, style, keep_proxy, bridges) for s in found)
@@ -125,12 +132,12 @@ def command(
     ctx.exit(0 if loads and all(map(is_proved, steps)) else 1)
 
 
-def _situations(snapshot: Snapshot, family: str) -> list[Situation]:
-    """The families that are asked for, each with the rules of one backend."""
+def _families(snapshot: Snapshot, family: str) -> list[Family]:
+    """The families that are asked for."""
     wanted: list[Family] = [f for f in snapshot.families if family in ("both", str(f))]
     if not wanted:
         raise UsageError(f"there are no IPv{family} rules in it")
-    return [Situation(snapshot, f) for f in wanted]
+    return wanted
 
 
 def _bridges(situations: Sequence[Situation], egress: tuple[str, ...], style: str) -> frozenset[str]:
