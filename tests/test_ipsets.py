@@ -31,6 +31,12 @@ add both blocked
 add both nets
 create marks hash:ip,mark family inet markmask 0xffffffff
 add marks 10.0.0.1,0x10
+create wide hash:ip family inet hashsize 1024 maxelem 65536 netmask 24
+add wide 10.0.0.0
+create cards hash:mac hashsize 1024 maxelem 65536
+add cards 02:00:00:00:00:01
+create doors hash:net,iface family inet hashsize 1024 maxelem 65536
+add doors 10.0.0.0/8,physdev:eth0
 """
 PACKET = {
     "src": "10.0.0.1",
@@ -63,6 +69,12 @@ PACKET = {
         ("places", "src,dst", {}, False),
         ("ports", "dst", {}, True),
         ("ports", "src", {}, False),
+        ("ports", "dst", {"proto": "sctp"}, False),
+        ("ports", "dst", {"src": "2001:db8::1", "dst": "2001:db8::2"}, True),
+        ("wide", "src", {"src": "10.0.0.200"}, True),
+        ("wide", "src", {"src": "10.0.1.1"}, False),
+        ("cards", "src", {"src": "2001:db8::1", "dst": "2001:db8::2", "mac_src": "02:00:00:00:00:01"}, True),
+        ("doors", "src,src", {}, None),
         ("six", "src", {}, False),
         ("both", "dst", {}, True),
         ("both", "src", {}, True),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import said
-from iptexplain.host.ipsets import Element, IpSet
+from iptexplain.host.ipsets import Element
 from iptexplain.host.snapshot import Snapshot
 from iptexplain.host.topology import is_link_local
 from iptexplain.recognise.docker_network import Network
@@ -79,16 +79,16 @@ def asking(situation: Situation) -> Iterator[Rule]:
 
 def members(situation: Situation, name: str) -> list[tuple[str, str | None]]:
     """(subnet, its bridge or None) of everything in the set, by address."""
-    found: IpSet = situation.topology.ipsets.sets[name]
+    found = situation.topology.ipsets.sets[name]
     bridges = {s: n.bridge for n in situation.docker.networks for s in _subnets(situation, n)}
-    subnets = sorted((_subnet(e, found) for e in found.elements), key=lambda s: (s.number, s.prefix or 0))
+    subnets = sorted((_subnet(e) for e in found.elements), key=lambda s: (s.number, s.prefix or 0))
     return [(str(subnet), bridges.get(str(subnet))) for subnet in dict.fromkeys(subnets)]
 
 
-def _subnet(element: Element, found: IpSet) -> Subnet:
+def _subnet(element: Element) -> Subnet:
     first, last = element.parts[0]
-    prefix = BITS[found.family] - (first.number ^ last.number).bit_length()
-    return to_network(f"{first}/{prefix}", found.family)
+    prefix = BITS[first.family] - (first.number ^ last.number).bit_length()
+    return to_network(f"{first}/{prefix}")
 
 
 def unknown(situation: Situation) -> list[str]:

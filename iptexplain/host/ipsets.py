@@ -11,13 +11,18 @@ from iptexplain.rules.parameters import Protocol
 from iptexplain.rules.values import Family, to_int, to_port
 
 PORTS = ("tcp", "udp", "udplite", "sctp")
+ANY_PORT = ("tcp", "udp")
+"""The protocols whose ports a set of ports alone holds (bitmap:port): ip_set_get_ip_port in ip_set_bitmap_port.c."""
 
 
 class Element(NamedTuple):
-    """An entry of a set: what each dimension holds; ``nomatch``: it is an exception from a wider network."""
+    """An entry of a set: what each dimension holds; ``nomatch``: it is an exception from a wider network; ``timeout``: how many
+    seconds it stays, as far as it says so; ``vague``: its interface is a bridge's port or the start of a name."""
 
     parts: tuple[Any, ...]
     nomatch: bool = False
+    timeout: int | None = None
+    vague: bool = False
 
     @property
     def width(self) -> int:
@@ -29,12 +34,21 @@ class Element(NamedTuple):
 
 
 class IpSet(NamedTuple):
-    """A set: its dimensions (ip, net, port, mac, iface, mark or set), its family, and its entries."""
+    """A set: its dimensions (ip, net, port, mac, iface, mark or set), its family (None: both), and its entries.
+
+    ``options``: what ``ipset create`` was told, such as ``timeout``; None for a word without a value.
+    """
 
     name: str
+    kind: str
     dimensions: tuple[str, ...]
-    family: Family
+    family: Family | None
+    options: dict[str, str | None]
     elements: list[Element]
+
+
+FLAGS = ("counters", "comment", "skbinfo", "forceadd")
+"""Options of ``ipset create`` without a value."""
 
 
 class IpSets:
@@ -54,9 +68,15 @@ class IpSets:
                 raise OptionError(f"ipsets: line {number}: '{line.strip()}' is not understood: {e}") from None
 
     def _create(self, words: Sequence[str]) -> None:
-        dimensions = tuple(words[2].partition(":")[2].split(","))
-        family: Family = 6 if "inet6" in words[3:] else 4
-        self.sets[words[1]] = IpSet(words[1], dimensions, family, [])
+        name, kind, *more = words[1:]
+        dimensions = tuple(kind.partition(":")[2].split(","))
+        options: dict[str, str | None] = {}
+        while more:
+            word = more.pop(0)
+            options[word] = None if word in FLAGS or not more else more.pop(0)
+        family: Family | None = 6 if options.get("family") == "inet6" else 4
+        family = family if {"ip", "net"} & {*dimensions} else None
+        self.sets[name] = IpSet(name, kind, dimensions, family, options, [])
 
     def contains(self, name: str, sides: Sequence[str], packet: Mapping[str, Any]) -> bool | None:
         """Whether ``packet`` (its fields) is in the set, looked at from ``sides`` (src or dst for each dimension).
@@ -70,10 +90,10 @@ class IpSets:
         if found.dimensions == ("set",):
             answers = [self.contains(e.parts[0], sides, packet) for e in found.elements]
             return True if True in answers else None if None in answers else False
-        if len(sides) < len(found.dimensions) or packet["src"].family != found.family:
+        if len(sides) < len(found.dimensions) or found.family not in (None, packet["src"].family):
             return False
         values = [_value(d, side, packet) for d, side in zip(found.dimensions, sides, strict=False)]
-        if None in values:
+        if None in values or any(e.vague for e in found.elements):
             return None
         hits = [e for e in found.elements if all(map(_fits, e.parts, values))]
         narrowest = min(hits, key=lambda e: e.width, default=None)
@@ -86,8 +106,16 @@ class IpSets:
 
 def element(found: IpSet, text: str, options: Sequence[str]) -> Element:
     """One entry as ``ipset add`` takes it."""
-    parts = tuple(_part(d, word, found.family) for d, word in zip(found.dimensions, text.split(","), strict=False))
-    return Element(parts, "nomatch" in options)
+    words = text.split(",")
+    mask = found.options.get("netmask")
+    if mask:
+        words = [
+            f"{w}/{mask}" if d == "ip" and not set("/-") & set(w) else w
+            for d, w in zip(found.dimensions, words, strict=False)
+        ]
+    parts = tuple(_part(d, word, found.family or 4) for d, word in zip(found.dimensions, words, strict=False))
+    timeout = to_int(options[options.index("timeout") + 1]) if "timeout" in options else None
+    return Element(parts, "nomatch" in options, timeout, "wildcard" in options or "physdev:" in text)
 
 
 def _part(dimension: str, word: str, family: Family) -> Any:
@@ -102,7 +130,7 @@ def _part(dimension: str, word: str, family: Family) -> Any:
         return _port(word)
     if dimension == "mark":
         return to_int(word)
-    return word.lower() if dimension == "mac" else word.removeprefix("physdev:")
+    return word.lower() if dimension == "mac" else word
 
 
 def _port(word: str) -> tuple[str | None, int, int]:
@@ -140,5 +168,5 @@ def _fits(part: Any, value: Any) -> bool:
     if isinstance(value, Address):
         return bool(part[0].number <= value.number <= part[1].number)
     if isinstance(value, tuple):
-        return part[0] in (None, value[0]) and bool(part[1] <= value[1] <= part[2])
+        return value[0] in ((part[0],) if part[0] else ANY_PORT) and bool(part[1] <= value[1] <= part[2])
     return bool(part == value)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
-from iptexplain.host.ipsets import PORTS, Element, IpSet, IpSets
+from iptexplain.host.ipsets import ANY_PORT, PORTS, Element, IpSet, IpSets
 from iptexplain.rules.addresses import Address
 from iptexplain.sets.boxes import at_point
 from iptexplain.sets.fields import Fields, bits_of
@@ -26,8 +26,10 @@ def members(space: Space, fields: Fields, sets: IpSets, family: int, name: str, 
     if found.dimensions == ("set",):
         parts = [members(space, fields, sets, family, e.parts[0], sides) for e in found.elements]
         return None if None in parts else space.union([p for p in parts if p is not None])
-    if len(sides) < len(found.dimensions) or found.family != family:
+    if len(sides) < len(found.dimensions) or found.family not in (None, family):
         return NO
+    if any(e.vague for e in found.elements):
+        return None
     entries = [_entry(space, fields, found, e, sides) for e in found.elements]
     known = [e for e in entries if e is not None]
     if len(known) < len(entries):
@@ -84,7 +86,7 @@ def _port(space: Space, fields: Fields, part: tuple[str | None, int, int], side:
     cases = []
     for number in range(256):
         name = fields.all[level].value(number)
-        if protocol in (None, name):
+        if name in ((protocol,) if protocol else ANY_PORT):
             fits = (
                 port
                 if name in PORTS
