@@ -40,8 +40,9 @@ def command(dump: str, normal: bool, backend: str | None, syntax: str) -> None:
     """Print the dump back, byte for byte.
 
     With --normal it comes in the spelling of iptables-save, so that diff shows whether anything was misread.
-    With --format nft it is translated for nftables, into tables of their own. A rule that nft has no form of is an
-    error that names it; nothing is left out, and nothing printed then.
+    With --format nft it is translated for nftables, into tables of their own. IP sets become sets of these tables, with what
+    the snapshot lists in them; a bare dump does not tell it. A rule that nft has no form of is an error that names it;
+    nothing is left out, and nothing printed then.
     """
     if syntax == "nft":
         if normal or backend:
@@ -57,9 +58,9 @@ def command(dump: str, normal: bool, backend: str | None, syntax: str) -> None:
 
 
 def _translated(dump: str) -> None:
-    dumps = read(dump).dumps
+    given = read(dump)
     try:
-        click.echo(nft(dumps), nl=False)
+        click.echo(nft(given.dumps, given.facts.get("ipsets", "")), nl=False)
     except DumpError as e:
         for error in e.errors:
             click.echo(describe(error), err=True)

@@ -83,6 +83,8 @@ class Plan(NamedTuple):
     """What was taken for granted of the source, as sentences."""
     engine: str | None = None
     """The engine whose rules these stand in for, where the source has none."""
+    ipsets: str = ""
+    """The IP sets of the source's host, as ``ipset save`` prints them."""
 
     @property
     def changes(self) -> list[str]:

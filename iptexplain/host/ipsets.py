@@ -17,7 +17,10 @@ ANY_PORT = ("tcp", "udp")
 
 class Element(NamedTuple):
     """An entry of a set: what each dimension holds; ``nomatch``: it is an exception from a wider network; ``timeout``: how many
-    seconds it stays, as far as it says so; ``vague``: its interface is a bridge's port or the start of a name."""
+    seconds it stays, as far as it says so.
+
+    ``vague``: its interface is a bridge's port or the start of a name, or it stands for what a bitmask leaves of addresses.
+    """
 
     parts: tuple[Any, ...]
     nomatch: bool = False
@@ -113,12 +116,14 @@ def element(found: IpSet, text: str, options: Sequence[str]) -> Element:
             f"{w}/{mask}" if d == "ip" and not set("/-") & set(w) else w
             for d, w in zip(found.dimensions, words, strict=False)
         ]
-    parts = tuple(_part(d, word, found.family or 4) for d, word in zip(found.dimensions, words, strict=False))
+    parts = tuple(_part(d, word, found) for d, word in zip(found.dimensions, words, strict=False))
     timeout = to_int(options[options.index("timeout") + 1]) if "timeout" in options else None
-    return Element(parts, "nomatch" in options, timeout, "wildcard" in options or "physdev:" in text)
+    vague = "wildcard" in options or "physdev:" in text or "bitmask" in found.options
+    return Element(parts, "nomatch" in options, timeout, vague)
 
 
-def _part(dimension: str, word: str, family: Family) -> Any:
+def _part(dimension: str, word: str, found: IpSet) -> Any:
+    family = found.family or 4
     if dimension in ("ip", "net"):
         first, dash, last = word.partition("-")
         if dash:
@@ -127,14 +132,14 @@ def _part(dimension: str, word: str, family: Family) -> Any:
         size = network.mask ^ ((1 << (32 if family == 4 else 128)) - 1)
         return Address(family, network.number), Address(family, network.number | size)
     if dimension == "port":
-        return _port(word)
+        return _port(word, None if found.kind == "bitmap:port" else "tcp")
     if dimension == "mark":
         return to_int(word)
     return word.lower() if dimension == "mac" else word
 
 
-def _port(word: str) -> tuple[str | None, int, int]:
-    """``[PROTOCOL:]PORT[-PORT]``; no protocol in a bitmap:port, tcp elsewhere (ipset fills it in)."""
+def _port(word: str, protocol: str | None) -> tuple[str | None, int, int]:
+    """``[PROTOCOL:]PORT[-PORT]``; ``protocol``: what is meant where none stands there (none in a bitmap:port, tcp elsewhere)."""
     name, colon, span = word.rpartition(":")
     first, dash, last = span.partition("-")
     if "/" in first:
@@ -142,7 +147,7 @@ def _port(word: str) -> tuple[str | None, int, int]:
         low = high = int(kind) << 8 | int(code)
     else:
         low, high = to_port(first), to_port(last) if dash else to_port(first)
-    return Protocol().parse(name, 4) if colon else None, low, high
+    return Protocol().parse(name, 4) if colon else protocol, low, high
 
 
 def _value(dimension: str, side: str, packet: Mapping[str, Any]) -> Any:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain as chain_of
-from itertools import count, product
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import NamedTuple
 
 from iptexplain.errors import DumpError, Location, OptionError, ParseError, UsageError
 from iptexplain.explain.words import environment, said
 from iptexplain.generate.plan import Plan, PlannedChain
+from iptexplain.host.ipsets import IpSets
 from iptexplain.outputs.iptables_restore import Output, commented, header
+from iptexplain.outputs.nft_sets import NamedSet, TableSets, mentioned
 from iptexplain.rules.answer import Backend
 from iptexplain.rules.model import BASE_CHAINS, Dump, Jump, Rule
-from iptexplain.rules.nft import EXPRESSION, no_form
+from iptexplain.rules.nft import EXPRESSION, names_for, no_form
 from iptexplain.rules.save import save_rule
+from iptexplain.rules.targets.set import SetTarget
 from iptexplain.rules.values import Family
 
 FORMAT = "nft"
@@ -28,8 +30,6 @@ REMARK_LIMIT = 128
 """How long a remark of a rule may be, in bytes."""
 _IMPLIED = re.compile(r"meta l4proto (\w+) (?=\1 (?!option))")
 """A protocol before a field of its header: to compare that, nft asks for the protocol itself (but not for a TCP option)."""
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_SAFE = re.compile(r"[A-Z]|_")
 
 
 class NftRule(NamedTuple):
@@ -54,6 +54,7 @@ class NftTable(NamedTuple):
 
     family: str
     name: str
+    sets: list[NamedSet]
     chains: list[NftChain]
 
 
@@ -69,15 +70,29 @@ Refused = Callable[[Rule, str, str], None]
 """Takes a rule that nft has no form of, its table, and what it has no form of."""
 
 
-def nft(dumps: Iterable[Dump]) -> str:
+class Whole(NamedTuple):
+    """A table to be written: its family, its name in iptables, what stands before that in nft, its chains, and who is told of a
+    rule that has no form."""
+
+    family: Family
+    name: str
+    prefix: str
+    chains: list[Told]
+    refused: Refused
+
+    def rules(self) -> Iterator[Rule]:
+        return (rule for chain in self.chains for rule, _ in chain.rules)
+
+
+def nft(dumps: Iterable[Dump], ipsets: str = "") -> str:
     """All rules of the dumps as a file for ``nft -f``; it makes tables of its own and replaces them when it is loaded again.
 
-    Raises DumpError with every rule that nft has no form of.
+    ``ipsets``: the IP sets that rules ask, as ``ipset save`` prints them. Raises DumpError with every rule that nft has no form of.
     """
     errors: list[ParseError] = []
     found = [(dump, ruleset) for dump in dumps for ruleset in dump.rulesets]
     several = len({(r.family, r.backend) for _, r in found}) > len({r.family for _, r in found})
-    tables: list[NftTable] = []
+    tables: list[Whole] = []
     for dump, ruleset in found:
 
         def refused(rule: Rule, table: str, message: str, dump: Dump = dump) -> None:
@@ -87,11 +102,12 @@ def nft(dumps: Iterable[Dump]) -> str:
         legacy = "legacy-" if several and ruleset.backend is Backend.LEGACY else ""
         for table in (ruleset.tables[name] for name in BASE_CHAINS if name in ruleset.tables):
             chains = [Told(c.name, c.policy, [(rule, None) for rule in c.rules]) for c in table.chains.values()]
-            tables.append(_table(ruleset.family, table.name, legacy, chains, refused))
+            tables.append(Whole(ruleset.family, table.name, legacy, chains, refused))
+    made = _tables(tables, IpSets(ipsets))
     if errors:
         raise DumpError(errors)
     about = environment().get_template("outputs/nft_header.j2").render(files=[said(d.file) for d, _ in found])
-    return _file(about, tables)
+    return _file(about, made)
 
 
 def render(plan: Plan, comments: bool) -> list[Output]:
@@ -107,32 +123,40 @@ def render(plan: Plan, comments: bool) -> list[Output]:
         return Told(chain.name, chain.policy, rules)
 
     tables = [
-        _table(family.family, table.name, "", [told(chain) for chain in table.chains], refused)
+        Whole(family.family, table.name, "", [told(chain) for chain in table.chains], refused)
         for family in plan.families
         for table in family.tables
     ]
-    return [Output("", _file(header(plan), tables))]
+    return [Output("", _file(header(plan), _tables(tables, IpSets(plan.ipsets))))]
 
 
 def _file(about: str, tables: Iterable[NftTable]) -> str:
     return environment().get_template("outputs/nft.j2").render(header=about, tables=[t for t in tables if t.chains])
 
 
-def _table(family: Family, table: str, prefix: str, chains: list[Told], refused: Refused) -> NftTable:
+def _tables(tables: Sequence[Whole], sets: IpSets) -> list[NftTable]:
+    """All tables; a set that rules fill can be in one of them alone."""
+    named = [mentioned(table.rules(), sets) for table in tables]
+    filled = {name for _, some in named for name in some}
+    shared = frozenset(name for name in filled if sum(name in some for some, _ in named) > 1)
+    return [_table(table, TableSets(sets, table.family, [*table.rules()], shared)) for table in tables]
+
+
+def _table(table: Whole, sets: TableSets) -> NftTable:
     """One table; user chains come first, and base chains that say nothing are left out."""
-    names = _names([c.name for c in chains])
-    telling = sorted((c for c in chains if c.policy != "ACCEPT" or c.rules), key=lambda c: c.policy is not None)
+    names = names_for([c.name for c in table.chains])
+    telling = sorted((c for c in table.chains if c.policy != "ACCEPT" or c.rules), key=lambda c: c.policy is not None)
     made = [
         NftChain(
             names[chain.name],
             said(chain.name) if names[chain.name] != chain.name else None,
-            _base(table, chain.name) if chain.policy else None,
+            _base(table.name, chain.name) if chain.policy else None,
             (chain.policy or "").lower(),
-            [rule for one, reason in chain.rules if (rule := _rule(one, reason, family, table, names, refused))],
+            [rule for one, reason in chain.rules if (rule := _rule(one, reason, table, names, sets))],
         )
         for chain in telling
     ]
-    return NftTable(EXPRESSION[family], f"iptexplain-{prefix}{table}", made)
+    return NftTable(EXPRESSION[table.family], f"iptexplain-{table.prefix}{table.name}", sets.declared(), made)
 
 
 def _base(table: str, chain: str) -> str:
@@ -142,44 +166,36 @@ def _base(table: str, chain: str) -> str:
     return f"type {kind} hook {chain.lower()} priority {priority}"
 
 
-def _rule(
-    rule: Rule, reason: str | None, family: Family, table: str, names: Mapping[str, str], refused: Refused
-) -> NftRule | None:
+def _rule(rule: Rule, reason: str | None, table: Whole, names: Mapping[str, str], sets: TableSets) -> NftRule | None:
     try:
-        made = written(rule, family, names)
+        made = written(rule, table.family, names, sets)
     except OptionError as e:
-        refused(rule, table, e.message)
+        table.refused(rule, table.name, e.message)
         return None
     return made._replace(remark=reason or made.remark)
 
 
-def written(rule: Rule, family: Family, names: Mapping[str, str]) -> NftRule:
-    """One rule; ``names``: what its table's chains are called in nft. Raises OptionError where it has no form there."""
-    conditions = [match.nft(rule, family) for match in rule.conditions()]
+def written(rule: Rule, family: Family, names: Mapping[str, str], sets: TableSets | None = None) -> NftRule:
+    """One rule; ``names``: what its table's chains are called in nft; ``sets``: those that it may ask. Raises OptionError where it
+    has no form there."""
+    sets = sets or TableSets(IpSets(""), family, [rule], frozenset())
+    conditions = [sets.asked(m, rule) if m.name == "set" else m.nft(rule, family) for m in rule.conditions()]
     alternatives = [_IMPLIED.sub("", " ".join(filter(None, each))) for each in product(*conditions)]
     if len(alternatives) > 1 and any(m.name == "limit" for m in rule.matches):
         raise no_form("a limit beside alternatives, each of which would have its own")
+    if len(alternatives) > 1 and isinstance(rule.target, SetTarget):
+        raise no_form("-j SET beside alternatives, of which the second would meet what the first has changed")
     remark = "; ".join(m.value("comment") for m in rule.matches if m.name == "comment")
     fits = remark.isprintable() and not set('"$\\') & set(remark) and len(remark.encode()) <= REMARK_LIMIT
     told = f'comment "{remark}"' if remark and fits else ""
-    texts = [" ".join(filter(None, (each, _target(rule, family, names), told))) for each in alternatives]
+    texts = [" ".join(filter(None, (each, _target(rule, family, names, sets), told))) for each in alternatives]
     return NftRule(texts, said(remark) if remark and not fits else None)
 
 
-def _target(rule: Rule, family: Family, names: Mapping[str, str]) -> str:
+def _target(rule: Rule, family: Family, names: Mapping[str, str], sets: TableSets) -> str:
     target = rule.target
     if isinstance(target, Jump):
         return f"{'goto' if target.goto else 'jump'} {names[target.chain]}"
+    if isinstance(target, SetTarget):
+        return sets.changed(target, rule)
     return target.nft(rule, family) if target else "counter"
-
-
-def _names(chains: Iterable[str]) -> dict[str, str]:
-    """The chains' names in nft: their own where it takes them. A name in small letters could be one of nft's words, so it
-    gets a ``_`` before it; what no name may hold becomes ``_`` and a number makes it unlike others."""
-    names: dict[str, str] = {}
-    for chain in chains:
-        own = chain if _NAME.fullmatch(chain) else re.sub(r"[^A-Za-z0-9_-]", "_", f"_{chain}")
-        own = own if _SAFE.search(own) else f"_{own}"
-        taken = set(names.values())
-        names[chain] = next(n for n in chain_of((own,), (f"{own}_{i}" for i in count(2))) if n not in taken)
-    return names

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from iptexplain.errors import OptionError
@@ -126,3 +128,19 @@ def states(setting: Setting) -> list[str]:
     found = [f"ct state {'!= ' if setting.inverted else ''}{spelled_set(names)}"] if names else []
     others = f"ct state != {spelled_set(names)} " if names else ""
     return found + [f"{others}ct status {','.join(bits)}"] * bool(bits)
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_SAFE = re.compile(r"[A-Z]|_")
+
+
+def names_for(wanted: Iterable[str]) -> dict[str, str]:
+    """The names of chains or sets in nft: their own where it takes them. A name in small letters could be one of nft's words, so
+    it gets a ``_`` before it; what no name may hold becomes ``_`` and a number makes it unlike others."""
+    names: dict[str, str] = {}
+    for one in wanted:
+        own = one if _NAME.fullmatch(one) else re.sub(r"[^A-Za-z0-9_-]", "_", f"_{one}")
+        own = own if _SAFE.search(own) else f"_{own}"
+        taken = set(names.values())
+        names[one] = next(n for n in chain((own,), (f"{own}_{i}" for i in count(2))) if n not in taken)
+    return names

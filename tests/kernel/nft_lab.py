@@ -20,7 +20,7 @@ PREFIX = "iptexplain-"
 
 def translated(case: dict[str, Any]) -> str:
     """The case's rules as nft reads them; raises DumpError where a rule has no form there."""
-    return nft([parse(case[key], key) for key in DUMPS.values() if case.get(key)])
+    return nft([parse(case[key], key) for key in DUMPS.values() if case.get(key)], case.get("ipset", ""))
 
 
 class Forms(NftTrace):

@@ -116,7 +116,8 @@ def command(
     for note in read.notes:
         click.echo(f"note: {note}", err=True)
     digest = sha256(given.encode("utf-8", "surrogateescape")).hexdigest()
-    whole = Plan(((source, digest),), version("iptexplain"), style, keep_proxy, plans, read.notes, read.engine)
+    sets = snapshot.facts.get("ipsets", "")
+    whole = Plan(((source, digest),), version("iptexplain"), style, keep_proxy, plans, read.notes, read.engine, sets)
     missing = environment().get_template("documents/missing_half.j2")
     for half in (a for s in found for a in s.assumptions if a.name == "missing_half"):
         click.echo(f"note: {text(missing.render(a=half))}", err=True, nl=False)
