@@ -46,7 +46,7 @@ what keeps it from them is a rule."""
 
 START = """
 mkdir /run/bin
-for program in iptables ip6tables iptables-save ip6tables-save; do
+for program in iptables ip6tables iptables-save ip6tables-save iptables-restore ip6tables-restore; do
     ln -s "$(command -v "xtables-$1-multi")" "/run/bin/$program"
 done
 PATH=/run/bin:$PATH TMPDIR=/run dockerd --data-root /run/docker/data --storage-driver vfs --bip 172.17.0.1/16 \\
@@ -197,3 +197,11 @@ class Engine(Namespace):
             self.out("nsenter", f"--net={netns}", "sysctl", "-qw", *LOUD)
         found: dict[str, Any] = json.loads(self.out(sys.executable, SOCKETS, input=json.dumps(work)))
         return found
+
+
+def left(cgroup: str) -> list[str]:
+    """What there is of an engine: its control groups, and processes in them or named after them."""
+    found = []
+    for asked in (["find", "/sys/fs/cgroup", "-name", cgroup], ["ps", "-eo", "cgroup,args"]):
+        found += subprocess.run(asked, capture_output=True, text=True).stdout.splitlines()
+    return [line for line in found if cgroup in line]

@@ -74,15 +74,15 @@ def listed(probes: str) -> Iterator[str]:
         yield from (f"{sender} > {target} {service}" for service in services)
 
 
-def question(number: int, probe: str, machines: dict[str, Machine]) -> dict[str, Any]:
-    """A probe as engine_sockets.py takes it."""
+def question(sport: int, probe: str, machines: dict[str, Machine]) -> dict[str, Any]:
+    """A probe as engine_sockets.py takes it, sent from a port."""
     sender, _, target, service = probe.split()
     port, _, proto = service.rpartition("/")
     return {
         "netns": machines[sender].netns,
         "proto": proto if port else "icmp",
         "src": OUTSIDE.get(sender, "0.0.0.0"),
-        "sport": FIRST_PORT + number,
+        "sport": sport,
         "dst": machines[target].address,
         "dport": int(port or 0),
     }
@@ -100,13 +100,18 @@ def recorded(engine: Engine, configuration: Configuration) -> Record:
     for command in configuration.docker.strip().splitlines():
         engine.docker(command)
     engine.out("sh", "-ec", f"PATH=/run/bin:$PATH\n{configuration.administrator}")
+    return probed(engine, configuration)
+
+
+def probed(engine: Engine, configuration: Configuration, first_port: int = FIRST_PORT) -> Record:
+    """Sends the probes of a configuration that is set up already, from ``first_port`` on, which no others have been sent from."""
     snapshot = engine.snapshot()
     machines = engine.machines(snapshot)
     served = {(name, *each) for name in machines.keys() & snapshot["namespaces"].keys() for each in INSIDE} | OTHERS
     served |= {(p.container.partition(".")[0], p.proto, p.container_port) for p in configuration.ports}
     servers = {(machines[name].netns, proto, port): name for name, proto, port in served}
     probes = [*listed(configuration.probes), *(probe for port in configuration.ports for probe in calls(port).values())]
-    asked = {probe: question(n, probe, machines) for n, probe in enumerate(dict.fromkeys(probes))}
+    asked = {probe: question(n, probe, machines) for n, probe in enumerate(dict.fromkeys(probes), first_port)}
     given = [{"name": name, "netns": n, "proto": proto, "port": port} for (n, proto, port), name in servers.items()]
     found = engine.exchange({"servers": given, "probes": list(asked.values())})
     snapshot["listeners"] = found["listeners"]

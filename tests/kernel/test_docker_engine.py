@@ -21,32 +21,11 @@ from iptexplain.commands import program
 from iptexplain.explain.situation import ARRIVED, Situation
 from iptexplain.host.snapshot import read_snapshot
 from iptexplain.walk.outcome import Trace
-from tests.conftest import cannot
-from tests.kernel.engine import Engine, NoEngine
+from tests.kernel.engine import left
 from tests.kernel.engine_configurations import CONFIGURATIONS, Port
-from tests.kernel.engine_record import Record, Seen, Sent, calls, recorded
+from tests.kernel.engine_record import Record, Seen, Sent, calls
 
 pytestmark = pytest.mark.xdist_group("docker")
-
-
-def left(cgroup: str) -> list[str]:
-    """What there is of an engine: its control groups, and processes in them or named after them."""
-    found = []
-    for asked in (["find", "/sys/fs/cgroup", "-name", cgroup], ["ps", "-eo", "cgroup,args"]):
-        found += subprocess.run(asked, capture_output=True, text=True).stdout.splitlines()
-    return [line for line in found if cgroup in line]
-
-
-@pytest.fixture(scope="module")
-def record(request: pytest.FixtureRequest) -> Record:
-    configuration = CONFIGURATIONS[request.param]
-    try:
-        with Engine(configuration.backend, configuration.options) as engine:
-            found = recorded(engine, configuration)
-    except NoEngine as reason:
-        cannot(reason)
-    assert left(engine.cgroup) == []
-    return found
 
 
 def heard(situation: Situation, way: Trace, sent: Sent) -> bool:
