@@ -7,12 +7,13 @@ import pytest
 from tests.conftest import cannot
 from tests.kernel.engine import Engine, NoEngine, left
 from tests.kernel.engine_configurations import CONFIGURATIONS
+from tests.kernel.engine_configurations_ipv6 import IPV6
 from tests.kernel.engine_record import Record, recorded
 
 
 @pytest.fixture(scope="session")
 def record(request: pytest.FixtureRequest) -> Record:
-    configuration = CONFIGURATIONS[request.param]
+    configuration = {**CONFIGURATIONS, **IPV6}[request.param]
     try:
         with Engine(configuration.backend, configuration.options) as engine:
             found = recorded(engine, configuration)

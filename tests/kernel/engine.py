@@ -12,16 +12,24 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from iptexplain.rules.values import Family
 from tests.kernel.namespace import ENVIRONMENT, Namespace
 
 DOCKER = ("/usr/bin/docker", "-H", "unix:///run/docker.sock")
 """The engine's own client; a docker that comes earlier in PATH may be made for another one."""
 
 SOCKETS = Path(__file__).with_name("engine_sockets.py")
-OUTSIDE = {"client": "192.0.2.50", "remote": "198.51.100.7"}
-"""Who is around the host: a machine in its LAN, and one of the internet behind the gateway 192.0.2.1."""
+OUTSIDE = {
+    4: {"client": "192.0.2.50", "remote": "198.51.100.7"},
+    6: {"client": "2001:db8:2::50", "remote": "2001:db8:ffff::7"},
+}
+"""Who is around the host, in each family: a machine in its LAN, and one of the internet behind the gateway (192.0.2.1,
+2001:db8:2::1)."""
 
-HOST = {"host": "192.0.2.10", "host2": "192.0.2.11", "localhost": "127.0.0.1"}
+HOST = {
+    4: {"host": "192.0.2.10", "host2": "192.0.2.11", "localhost": "127.0.0.1"},
+    6: {"host": "2001:db8:2::10", "host2": "2001:db8:2::11", "localhost": "::1"},
+}
 """The host's addresses by name, beside those on Docker's bridges."""
 
 SETUP = f"""
@@ -31,18 +39,31 @@ ip netns add outside
 ip link add eth0 type veth peer name eth0 netns outside
 ip link set lo up
 ip link set eth0 up
-ip addr add {HOST["host"]}/24 dev eth0
-ip addr add {HOST["host2"]}/24 dev eth0
+ip addr add {HOST[4]["host"]}/24 dev eth0
+ip addr add {HOST[4]["host2"]}/24 dev eth0
 ip route add default via 192.0.2.1
 ip -n outside link set lo up
 ip -n outside link set eth0 up
 ip -n outside addr add 192.0.2.1/24 dev eth0
-ip -n outside addr add {OUTSIDE["client"]}/24 dev eth0
-ip -n outside addr add {OUTSIDE["remote"]}/32 dev lo
-ip -n outside route add 172.16.0.0/12 via {HOST["host"]}
+ip -n outside addr add {OUTSIDE[4]["client"]}/24 dev eth0
+ip -n outside addr add {OUTSIDE[4]["remote"]}/32 dev lo
+ip -n outside route add 172.16.0.0/12 via {HOST[4]["host"]}
 """
 """The engine may write to /run and /etc/docker alone, and these are its own. The LAN has a route to the containers, so that
 what keeps it from them is a rule."""
+
+SETUP_IPV6 = f"""
+ip addr add {HOST[6]["host2"]}/64 dev eth0 nodad
+ip addr add {HOST[6]["host"]}/64 dev eth0 nodad
+ip -6 route add default via 2001:db8:2::1
+ip -n outside addr add 2001:db8:2::1/64 dev eth0 nodad
+ip -n outside addr add {OUTSIDE[6]["client"]}/64 dev eth0 nodad
+ip -n outside addr add {OUTSIDE[6]["remote"]}/128 dev lo
+ip -n outside route add 2001:db8:17::/48 via {HOST[6]["host"]}
+ip -n outside route add 2001:db8:20::/48 via {HOST[6]["host"]}
+ip -n outside route add 2001:db8:22::/48 via {HOST[6]["host"]}
+"""
+"""The same with IPv6; of addresses that are equally good the host takes the youngest."""
 
 START = """
 mkdir /run/bin
@@ -176,18 +197,19 @@ class Engine(Namespace):
             "routes": self.facts(*enter, "ip", "-j", "route"),
         }
 
-    def machines(self, snapshot: dict[str, Any]) -> dict[str, Machine]:
+    def machines(self, snapshot: dict[str, Any], family: Family) -> dict[str, Machine]:
         """Everybody by name; ``web.front`` is web by its address on the network front, ``host.front`` the host by its own."""
-        found = {name: Machine(OUTSIDE_NETNS, address) for name, address in OUTSIDE.items()}
-        found |= {name: Machine(HOST_NETNS, address) for name, address in HOST.items()}
+        found = {name: Machine(OUTSIDE_NETNS, address) for name, address in OUTSIDE[family].items()}
+        found |= {name: Machine(HOST_NETNS, address) for name, address in HOST[family].items()}
         for network in snapshot["docker"]["networks"]:
-            for config in network["IPAM"]["Config"] or []:
-                found[f"host.{network['Name']}"] = Machine(HOST_NETNS, str(ip_network(config["Subnet"])[1]))
+            subnets = [ip_network(config["Subnet"]) for config in network["IPAM"]["Config"] or []]
+            mine = [Machine(HOST_NETNS, str(subnet[1])) for subnet in subnets if subnet.version == family]
+            found |= {f"host.{network['Name']}": machine for machine in mine}
         for container in snapshot["docker"]["containers"]:
             netns = f"/proc/{container['State']['Pid']}/ns/net"
             for network, settings in container["NetworkSettings"]["Networks"].items():
-                if settings["IPAddress"]:
-                    machine = Machine(netns, settings["IPAddress"])
+                if address := settings[{4: "IPAddress", 6: "GlobalIPv6Address"}[family]]:
+                    machine = Machine(netns, address)
                     found |= {f"{container['Name'][1:]}.{network}": machine, container["Name"][1:]: machine}
         return found
 

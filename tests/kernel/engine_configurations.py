@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from iptexplain.rules.values import Family
+
 
 class Port(NamedTuple):
     """A published port; ``container``: who has it, by name."""
@@ -24,7 +26,8 @@ class Configuration(NamedTuple):
     """An engine, with what is done to it and must then be true of it.
 
     ``backend``: nft or legacy; ``options``: dockerd's; ``networks``: settings as ``iptexplain networks`` names them; ``probes``: who
-    calls whom, and for which services. A client outside and the host itself call every published port besides.
+    calls whom, and for which services. A client outside and the host itself call every published port besides. ``family``: that of
+    their addresses.
     """
 
     backend: str
@@ -34,6 +37,7 @@ class Configuration(NamedTuple):
     networks: dict[str, dict[str, Any]]
     ports: tuple[Port, ...]
     probes: str
+    family: Family = 4
 
 
 OPEN = {"default": False, "icc": True, "internal": False, "masquerade": True, "userland_proxy": True}

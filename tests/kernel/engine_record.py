@@ -6,11 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tests.kernel.engine import HOST, OUTSIDE, Engine, Machine
+from iptexplain.rules.values import Family
+from tests.kernel.engine import HOST, OUTSIDE, SETUP_IPV6, Engine, Machine
 from tests.kernel.engine_configurations import Configuration, Port
 
 FIRST_PORT = 20000
 """Probes are sent from this port and those after it, where no kernel and no proxy picks one by itself."""
+
+EVERYWHERE: dict[Family, str] = {4: "0.0.0.0", 6: "::"}
 
 INSIDE = (("tcp", 80), ("udp", 53))
 OTHERS = {("host", "tcp", 7000), ("host", "udp", 7000), ("remote", "tcp", 80), ("remote", "udp", 53)}
@@ -61,8 +64,9 @@ class Record(NamedTuple):
     def proxied(self, address: str, proto: str, port: int) -> Port | None:
         """The publication that docker-proxy listens for at an address of the host."""
         for p in self.configuration.ports:
-            listens = f"{proto} {p.host_ip}:{port}" in self.snapshot["listeners"]
-            if listens and (p.proto, p.host_port) == (proto, port) and p.host_ip in (address, "0.0.0.0"):
+            at = f"[{p.host_ip}]" if ":" in p.host_ip else p.host_ip
+            listens = f"{proto} {at}:{port}" in self.snapshot["listeners"]
+            if listens and (p.proto, p.host_port) == (proto, port) and p.host_ip in (address, *EVERYWHERE.values()):
                 return p
         return None
 
@@ -74,14 +78,14 @@ def listed(probes: str) -> Iterator[str]:
         yield from (f"{sender} > {target} {service}" for service in services)
 
 
-def question(sport: int, probe: str, machines: dict[str, Machine]) -> dict[str, Any]:
+def question(sport: int, probe: str, machines: dict[str, Machine], family: Family) -> dict[str, Any]:
     """A probe as engine_sockets.py takes it, sent from a port."""
     sender, _, target, service = probe.split()
     port, _, proto = service.rpartition("/")
     return {
         "netns": machines[sender].netns,
         "proto": proto if port else "icmp",
-        "src": OUTSIDE.get(sender, "0.0.0.0"),
+        "src": OUTSIDE[family].get(sender, EVERYWHERE[family]),
         "sport": sport,
         "dst": machines[target].address,
         "dport": int(port or 0),
@@ -90,13 +94,16 @@ def question(sport: int, probe: str, machines: dict[str, Machine]) -> dict[str, 
 
 def calls(port: Port) -> dict[str, str]:
     """Who always calls a published port: a client outside, at an address of the LAN, and the host itself."""
-    name = {"0.0.0.0": "host", **{address: name for name, address in HOST.items()}}[port.host_ip]
+    addresses = {address: name for family in HOST.values() for name, address in family.items()}
+    name = addresses.get(port.host_ip, "host")
     service = f"{port.host_port}/{port.proto}"
     return {"outside": f"client > {name.replace('localhost', 'host')} {service}", "host": f"host > {name} {service}"}
 
 
 def recorded(engine: Engine, configuration: Configuration) -> Record:
     """Sets up what a configuration says, and sends its probes."""
+    if configuration.family == 6:
+        engine.out("sh", "-ec", SETUP_IPV6)
     for command in configuration.docker.strip().splitlines():
         engine.docker(command)
     engine.out("sh", "-ec", f"PATH=/run/bin:$PATH\n{configuration.administrator}")
@@ -106,13 +113,19 @@ def recorded(engine: Engine, configuration: Configuration) -> Record:
 def probed(engine: Engine, configuration: Configuration, first_port: int = FIRST_PORT) -> Record:
     """Sends the probes of a configuration that is set up already, from ``first_port`` on, which no others have been sent from."""
     snapshot = engine.snapshot()
-    machines = engine.machines(snapshot)
+    machines = engine.machines(snapshot, configuration.family)
     served = {(name, *each) for name in machines.keys() & snapshot["namespaces"].keys() for each in INSIDE} | OTHERS
     served |= {(p.container.partition(".")[0], p.proto, p.container_port) for p in configuration.ports}
     servers = {(machines[name].netns, proto, port): name for name, proto, port in served}
     probes = [*listed(configuration.probes), *(probe for port in configuration.ports for probe in calls(port).values())]
-    asked = {probe: question(n, probe, machines) for n, probe in enumerate(dict.fromkeys(probes), first_port)}
-    given = [{"name": name, "netns": n, "proto": proto, "port": port} for (n, proto, port), name in servers.items()]
+    asked = {
+        probe: question(n, probe, machines, configuration.family)
+        for n, probe in enumerate(dict.fromkeys(probes), first_port)
+    }
+    given = [
+        {"name": name, "netns": n, "proto": proto, "port": port, "family": configuration.family}
+        for (n, proto, port), name in servers.items()
+    ]
     found = engine.exchange({"servers": given, "probes": list(asked.values())})
     snapshot["listeners"] = found["listeners"]
     record = Record(configuration, snapshot, machines, servers, {})

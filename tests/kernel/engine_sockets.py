@@ -1,6 +1,6 @@
 """A program for the inside of an engine's namespace: servers in many network namespaces, and probes that look for them.
 
-Standard input is JSON, ``{"servers": [{"name", "netns", "proto", "port"}…], "probes": [{"netns", "proto", "src", "sport",
+Standard input is JSON, ``{"servers": [{"name", "netns", "proto", "port", "family"}…], "probes": [{"netns", "proto", "src", "sport",
 "dst", "dport"}…]}``; a netns is a file such as /proc/7/ns/net. Standard output is ``{"listeners": [what listens on the host],
 "probes": [{"src", "result", "server", "saw"}…]}``: the address that the probe left with; whether it was ``answered``, ``refused``
 (by a reset, an ICMP error, or the sender's own kernel), ``closed`` (accepted, then given up) or ``silent``; which server got it, and
@@ -26,24 +26,32 @@ PATIENCE = 3.0
 """Seconds in which nothing may happen any more before what is still unanswered counts as that. A lost SYN is sent again after one."""
 
 KINDS = {
-    "tcp": (socket.SOCK_STREAM, 0),
-    "udp": (socket.SOCK_DGRAM, 0),
-    "icmp": (socket.SOCK_DGRAM, socket.IPPROTO_ICMP),
+    (4, "tcp"): (socket.AF_INET, socket.SOCK_STREAM, 0),
+    (4, "udp"): (socket.AF_INET, socket.SOCK_DGRAM, 0),
+    (4, "icmp"): (socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP),
+    (6, "tcp"): (socket.AF_INET6, socket.SOCK_STREAM, 0),
+    (6, "udp"): (socket.AF_INET6, socket.SOCK_DGRAM, 0),
+    (6, "icmp"): (socket.AF_INET6, socket.SOCK_DGRAM, socket.IPPROTO_ICMPV6),
 }
-IP_PKTINFO = 8
-ECHO = struct.pack("!BBHHH", 8, 0, 0, 0, 1)
+ASK = {4: (socket.IPPROTO_IP, 8), 6: (socket.IPPROTO_IPV6, 49)}
+TOLD = {4: (socket.IPPROTO_IP, 8), 6: (socket.IPPROTO_IPV6, 50)}
+"""IP_PKTINFO; IPV6_RECVPKTINFO and IPV6_PKTINFO: the address that a packet was sent to."""
+
+ECHO = {family: struct.pack("!BBHHH", kind, 0, 0, 0, 1) for family, kind in ((4, 8), (6, 128))}
 """A ping; the kernel fills in checksum and identifier."""
 
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def open_socket(netns: str, proto: str) -> socket.socket:
+def open_socket(netns: str, proto: str, family: int) -> socket.socket:
     """A socket of another network namespace: it stays there when this process goes on to the next one."""
     namespace = os.open(netns, os.O_RDONLY)
     if libc.setns(namespace, 0):
         raise OSError(ctypes.get_errno(), f"cannot enter {netns}")
     os.close(namespace)
-    opened = socket.socket(socket.AF_INET, *KINDS[proto])
+    opened = socket.socket(*KINDS[family, proto])
+    if family == 6:
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     opened.setblocking(False)
     return opened
 
@@ -59,20 +67,22 @@ class Exchange:
     def on(self, ready: int, sock: socket.socket, call: Callable[[], None]) -> None:
         self.selector.register(sock, ready, call)
 
-    def serve(self, name: str, netns: str, proto: str, port: int) -> None:
-        server = open_socket(netns, proto)
+    def serve(self, name: str, netns: str, proto: str, port: int, family: int) -> None:
+        server = open_socket(netns, proto, family)
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if proto == "udp":
-            server.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-        server.bind(("0.0.0.0", port))
+            server.setsockopt(*ASK[family], 1)
+        server.bind(("::" if family == 6 else "0.0.0.0", port))
         if proto == "tcp":
             server.listen(64)
-        answer = self.accept if proto == "tcp" else self.echo
-        self.on(selectors.EVENT_READ, server, lambda: answer(name, server))
+        if proto == "tcp":
+            self.on(selectors.EVENT_READ, server, lambda: self.accept(name, server))
+        else:
+            self.on(selectors.EVENT_READ, server, lambda: self.echo(name, server, family))
 
     def accept(self, name: str, server: socket.socket) -> None:
         connection, peer = server.accept()
-        self.on(selectors.EVENT_READ, connection, lambda: self.converse(name, connection, peer))
+        self.on(selectors.EVENT_READ, connection, lambda: self.converse(name, connection, peer[:2]))
 
     def converse(self, name: str, connection: socket.socket, peer: tuple[str, int]) -> None:
         self.selector.unregister(connection)
@@ -82,18 +92,20 @@ class Exchange:
                 connection.sendall(number)
         connection.close()
 
-    def echo(self, name: str, server: socket.socket) -> None:
-        """The answer comes from the address that was asked (struct in_pktinfo: interface, local address, destination)."""
-        number, [(_, _, info)], _, peer = server.recvmsg(100, socket.CMSG_SPACE(12))
-        self.met[int(number)] = name, peer
-        asked = struct.pack("I4s4s", 0, info[4:8], b"")
+    def echo(self, name: str, server: socket.socket, family: int) -> None:
+        """The answer comes from the address that was asked (struct in_pktinfo: interface, local address, destination;
+        in6_pktinfo: address, interface)."""
+        number, [(_, _, info)], _, peer = server.recvmsg(100, socket.CMSG_SPACE(20))
+        self.met[int(number)] = name, peer[:2]
+        asked = struct.pack("I4s4s", 0, info[4:8], b"") if family == 4 else struct.pack("16sI", info[:16], 0)
         with contextlib.suppress(OSError):  # A rule may forbid the answer.
-            server.sendmsg([number], [(socket.IPPROTO_IP, IP_PKTINFO, asked)], 0, peer)
+            server.sendmsg([number], [(*TOLD[family], asked)], 0, peer)
 
     def probe(self, number: int, asked: dict[str, Any]) -> dict[str, Any]:
         """Sends the probe; its answer is put into what this returns when it comes."""
         found: dict[str, Any] = {"src": None, "result": "silent"}
-        prober = open_socket(asked["netns"], asked["proto"])
+        family = 6 if ":" in asked["dst"] else 4
+        prober = open_socket(asked["netns"], asked["proto"], family)
         prober.bind((asked["src"], asked["sport"]))
 
         def end(result: str) -> None:
@@ -124,7 +136,7 @@ class Exchange:
             elif asked["proto"] == "tcp":
                 self.selector.modify(prober, selectors.EVENT_WRITE, connected)
             else:
-                prober.send(ECHO if asked["proto"] == "icmp" else b"%d" % number)
+                prober.send(ECHO[family] if asked["proto"] == "icmp" else b"%d" % number)
         except OSError:
             end("refused")
         return found

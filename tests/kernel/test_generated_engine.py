@@ -16,14 +16,15 @@ from iptexplain.commands import program
 from iptexplain.explain.situation import Situation
 from iptexplain.host.snapshot import read_snapshot
 from tests.conftest import cannot
-from tests.kernel.engine import Engine, NoEngine
+from tests.kernel.engine import SETUP_IPV6, Engine, NoEngine
 from tests.kernel.engine_configurations import CONFIGURATIONS
+from tests.kernel.engine_configurations_ipv6 import IPV6
 from tests.kernel.engine_record import FIRST_PORT, Record, Seen, Sent, probed
 
 pytestmark = pytest.mark.xdist_group("docker")
 
 WITHOUT_RULES = "--iptables=false --ip6tables=false"
-LEFT_OUT = ("--icc=false", "--userland-proxy=false")
+LEFT_OUT = ("--icc=false", "--userland-proxy=false", "--ip6tables")
 """Options with which the daemon does not start without rules, as the header says, or that are given anew."""
 
 
@@ -31,7 +32,16 @@ def generated(record: Record, folder: Path, style: str, *options: str) -> str:
     """The rules, which must be proved to do what the engine's own did."""
     source = folder / "snapshot.json"
     source.write_text(record.text)
-    words = ["generate", "replace", str(source), "--family", "4", "--style", style, *options]
+    words = [
+        "generate",
+        "replace",
+        str(source),
+        "--family",
+        str(record.configuration.family),
+        "--style",
+        style,
+        *options,
+    ]
     result = CliRunner().invoke(program, words)
     assert result.exit_code == 0, result.stderr
     return result.stdout
@@ -55,6 +65,8 @@ def again(record: Record, proxy: bool) -> Engine:
 
 
 def set_up(engine: Engine, record: Record) -> None:
+    if record.configuration.family == 6:
+        engine.out("sh", "-ec", SETUP_IPV6)
     for command in networks(record):
         engine.docker(command)
     settings = [line for line in record.configuration.administrator.splitlines() if "sysctl" in line]
@@ -64,19 +76,22 @@ def set_up(engine: Engine, record: Record) -> None:
 def carried(record: Record, situation: Situation, sent: Sent) -> Seen | None:
     """How a probe goes that docker-proxy got: it is rewritten and forwarded, so it arrives and the answer gets back, whatever the
     proxy made of it (over UDP its answers come from another address where the host has several); the server sees the bridge's
-    address, as it did. None for others."""
+    address, as it did. Only from [::1] none gets to a container, as the rules' header says. None for others."""
     source = situation.end(sent.src)._replace(port=sent.sport)
     way = situation.probe(source, situation.end(sent.dst)._replace(port=sent.dport), sent.proto)
     published = record.proxied(sent.dst, sent.proto, sent.dport)
     if published is None or way.outcome.kind != "delivered-local":
         return None
-    gateway = situation.gateway(situation.end(record.machines[published.container].address).interface)
-    return Seen("answered", published.container.partition(".")[0], str(gateway))
+    if sent.dst == "::1":
+        return Seen("silent")
+    container = situation.end(record.machines[published.container].address)
+    seen = situation.topology.source_for(container.address, container.interface)
+    return Seen("answered", published.container.partition(".")[0], str(seen))
 
 
 def wrong(record: Record, now: Record, proxy: bool) -> list[str]:
     """The probes that go otherwise than beside Docker's own rules, and those of docker-proxy that do not go as they are meant to."""
-    situation = Situation(read_snapshot(record.text, "snapshot"), 4)
+    situation = Situation(read_snapshot(record.text, "snapshot"), record.configuration.family)
     found = []
     for probe, (sent, was) in record.probes.items():
         asked, seen = now.probes[probe]
@@ -94,23 +109,24 @@ def ends(sent: Sent, seen: Seen) -> tuple[str, str | None, str | None, bool, str
 def problems(record: Record, folder: Path, proxy: bool, styles: tuple[str, ...]) -> list[str]:
     """What goes wrong where an engine without rules gets the generated ones; ``proxy``: its docker-proxy goes on."""
     found = []
+    key = {4: "iptables", 6: "ip6tables"}[record.configuration.family]
     try:
         with again(record, proxy) as engine:
             set_up(engine, record)
             for number, style in enumerate(styles, 1):
                 rules = generated(record, folder, style, *(["--keep-proxy"] if proxy else []))
-                engine.out("/run/bin/iptables-restore", input=rules)
+                engine.out(f"/run/bin/{key}-restore", input=rules)
                 now = probed(engine, record.configuration, FIRST_PORT + 1000 * number)
                 addresses = [{name: m.address for name, m in r.machines.items()} for r in (record, now)]
                 assert addresses[0] == addresses[1]
-                assert "DOCKER" not in now.snapshot["iptables"]
+                assert "DOCKER" not in now.snapshot[key]
                 found += [f"{style}: {problem}" for problem in wrong(record, now, proxy)]
     except NoEngine as reason:
         cannot(reason)
     return found
 
 
-@pytest.mark.parametrize("record", CONFIGURATIONS, indirect=True)
+@pytest.mark.parametrize("record", [*CONFIGURATIONS, *IPV6], indirect=True)
 def test_everybody_reaches_whom_he_reached(record: Record, tmp_path: Path) -> None:
     assert problems(record, tmp_path, False, ("docker", "flat")) == []
 
