@@ -42,7 +42,10 @@ class Host:
         self.prints("iptables-nft-save", {"": RECORDED["iptables"]})
         self.prints("ip6tables-nft-save", {"": ""})
         self.prints("iptables-legacy-save", {"": (HEADER + FILTER).format(DATE, DATE)})
-        self.prints("ipset", {"save": "create evil hash:ip timeout 60\nadd evil 192.0.2.66 timeout 59\n"})
+        self.prints(
+            "ipset",
+            {"save": "create evil hash:ip timeout 60\nadd evil 192.0.2.66 timeout 59\nadd evil 192.0.2.67 timeout 0\n"},
+        )
         self.prints("nft", {"list tables": "table ip filter\ntable ip nat\n"})
         fakes.docker_command(self.folder, INSPECTED)
 
@@ -87,7 +90,7 @@ def test_the_snapshot_is_what_the_programs_print(host: Host) -> None:
         link["ifname"]: link["hairpin"] for link in RECORDED["bridge_links"]
     }
     assert facts["listeners"] == ["tcp 0.0.0.0:22", "tcp 0.0.0.0:8080", "tcp [::]:22", "udp 127.0.0.53:53"]
-    assert facts["ipsets"] == "create evil hash:ip timeout 60\nadd evil 192.0.2.66\n"
+    assert facts["ipsets"] == "create evil hash:ip timeout 60\nadd evil 192.0.2.66\nadd evil 192.0.2.67 timeout 0\n"
     assert facts["docker"]["version"] == "20.10.24"
     assert "_life_time" not in result.stdout
 
@@ -116,7 +119,10 @@ def test_the_same_host_gives_the_same_bytes(host: Host) -> None:
     host.prints("iptables-nft-save", {"": later})
     host.prints("ip", {"-j addr": aged, "-j route": RECORDED["routes"], "-6 -j route": RECORDED["routes6"],
                        "-j rule": [{"priority": 0, "src": "all", "table": "local"}]})  # fmt: skip
-    host.prints("ipset", {"save": "create evil hash:ip timeout 60\nadd evil 192.0.2.66 timeout 12\n"})
+    host.prints(
+        "ipset",
+        {"save": "create evil hash:ip timeout 60\nadd evil 192.0.2.66 timeout 12\nadd evil 192.0.2.67 timeout 0\n"},
+    )
     assert taken()[0].stdout == before
 
 

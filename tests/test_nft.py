@@ -97,6 +97,8 @@ create doors hash:net,iface family inet hashsize 1024 maxelem 65536
 add doors 10.0.0.0/8,physdev:eth0
 create cards hash:mac hashsize 1024 maxelem 65536
 create six hash:ip family inet6 hashsize 1024 maxelem 65536
+create leaving hash:ip family inet hashsize 1024 maxelem 65536 timeout 0
+add leaving 192.0.2.9
 """
 
 
@@ -121,6 +123,7 @@ def test_sets_become_sets_of_the_table(golden: Golden) -> None:
 @pytest.mark.parametrize(
     ("rule", "why"),
     [
+        ("-m set --match-set leaving src", "the set leaving: its entries leave it, and when is not said"),
         ("-m set --match-set absent src", "the set absent: what is in it is not known here"),
         ("-m set --match-set pings src,dst", "the set pings: it has entries for icmp, which has no ports"),
         ("-m set --match-set counted src --packets-gt 5", "-m set --packets-gt"),

@@ -45,6 +45,11 @@ def check(found: IpSet) -> None:
     unknown = [d for d in found.dimensions if d not in DIMENSIONS]
     if unknown or "bitmask" in found.options or to_int(found.options.get("markmask") or hex(FULL_MARK)) != FULL_MARK:
         raise no_form(f"{what}, a {found.kind} with {' and '.join(unknown) or 'a mask'}")
+    is_timed = to_int(found.options.get("timeout") or "1") == 0
+    if is_timed and any(e.timeout is None for e in found.elements):
+        raise no_form(
+            f"{what}: its entries leave it, and when is not said ('iptexplain capture' leaves countdowns out)"
+        )
     for entry in found.elements:
         if entry.vague or len(entry.parts) < len(found.dimensions):
             raise no_form(
