@@ -1,146 +1,163 @@
-"""Interval decision diagrams: sets of points, and maps from points to anything, over fields of any width.
+"""Sets and maps put together: both, either, one in the holes of another. On few operations all others stand.
 
-A point has one number for each level. A node asks one level: its children lie between sorted upper bounds, so a field costs
-one level whether it has 8 bits or 128, and a path from the root is a box of ranges. Nodes are shared (hash-consed): two
-diagrams are equal exactly when they are the same number. NO and YES are the ends of a set; a map has other ends.
+Where one of two nodes has far fewer children, whole slices of the other's are taken over.
 """
 
 from __future__ import annotations
 
-import sys
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from time import monotonic
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from iptexplain.errors import IptexplainError
-from iptexplain.rules.values import Interval
+from iptexplain.sets.nodes import BOTTOM, NO, YES, Diagram, Nodes, TooLarge
 
-Diagram = int
-"""A node, by its number."""
-
-NO: Diagram = 0
-YES: Diagram = 1
-BOTTOM = 1 << 30
-"""The level of an end: below all others."""
-
-MOST_LEVELS = 20_000
-CALLS = 5
-"""How many nested calls an operation makes for a level, at most."""
+__all__ = ["BOTTOM", "NO", "YES", "Diagram", "Space", "TooLarge"]
 
 
-class TooLarge(IptexplainError):
-    """A diagram needs more nodes or seconds than it may have."""
-
-
-class Space:
-    """The nodes. ``tops``: the greatest number of each level; ``limit``: nodes, ``seconds``: time that may be used up.
-
-    Raises TooLarge beyond those.
-    """
+class Space(Nodes):
+    """Nodes, and what can be made of them."""
 
     def __init__(self, tops: Iterable[int], limit: int = 10_000_000, seconds: float | None = None) -> None:
-        self.tops = list(tops)
-        self.limit, self.seconds = limit, seconds
-        self.deadline = None if seconds is None else monotonic() + seconds
-        self.level: list[int] = [BOTTOM, BOTTOM]
-        self.bounds: list[tuple[int, ...]] = [(), ()]
-        self.kids: list[tuple[Diagram, ...]] = [(), ()]
-        self.values: dict[Diagram, Any] = {NO: False, YES: True}
-        self._ends: dict[Hashable, Diagram] = {}
-        self._nodes: dict[tuple[int, tuple[int, ...], tuple[Diagram, ...]], Diagram] = {}
-        self._filled: dict[tuple[Diagram, Diagram, Diagram], Diagram] = {}
+        super().__init__(tops, limit, seconds)
+        # What was worked out for two diagrams is remembered under both their numbers in one.
+        self._filled: defaultdict[Diagram, dict[int, Diagram]] = defaultdict(dict)
+        self._cut: dict[Diagram, dict[int, Diagram]] = {NO: {}, YES: {}}
+        self._either: dict[int, Diagram] = {}
         self._complements: dict[Diagram, Diagram] = {NO: YES, YES: NO}
-        self._lacking: dict[Diagram, dict[Diagram, bool]] = {}
+        self._lacking: defaultdict[Diagram, dict[Diagram, bool]] = defaultdict(dict)
 
-    def grant(self, part: float) -> None:
-        """A part of the budget more, whatever was used up: to say what was found."""
-        self.limit = max(self.limit, len(self.level)) + int(self.limit * part)
-        if self.deadline is not None and self.seconds is not None:
-            self.deadline = max(self.deadline, monotonic()) + self.seconds * part
+    # -- sets
 
-    # -- making
+    def both(self, a: Diagram, b: Diagram) -> Diagram:
+        """The points of two sets; the second may be a map: then the map where the set is, NO elsewhere."""
+        return self.cut(a, YES, b)
 
-    def add_level(self, top: int) -> int:
-        """One more level, below all others."""
-        if len(self.tops) == MOST_LEVELS:
-            raise TooLarge(f"more than {MOST_LEVELS} levels are needed")
-        self.tops.append(top)
-        # Operations go down level by level, with a few calls of their own for each.
-        sys.setrecursionlimit(max(sys.getrecursionlimit(), 1000 + CALLS * len(self.tops)))
-        return len(self.tops) - 1
+    def minus(self, a: Diagram, b: Diagram) -> Diagram:
+        """The points of a set, or a map, that are not in the set ``b``."""
+        return self.cut(b, NO, a)
 
-    def end(self, value: Hashable) -> Diagram:
-        """The map that gives ``value`` everywhere."""
-        found = self._ends.get(value)
+    def cut(self, a: Diagram, end: Diagram, b: Diagram) -> Diagram:
+        """The set or map ``b`` where the set ``a`` ends in ``end`` (YES or NO), NO elsewhere."""
+        if a <= YES:
+            return b if a == end else NO
+        if b <= YES:
+            return NO if b == NO else a if end == YES else self.complement(a)
+        if a == b:
+            return a if end == YES else NO
+        known, key = self._cut[end], a << 32 | b
+        found = known.get(key)
         if found is None:
-            found = self._ends[value] = self._append(BOTTOM, (), ())
-            self.values[found] = value
+            found = known[key] = self._cut_down(a, end, b)
         return found
 
-    def among(self, level: int, intervals: Iterable[Interval]) -> Diagram:
-        """The set of the points whose number at ``level`` lies in one of the sorted, separate ``intervals``."""
+    def _cut_down(self, a: Diagram, end: Diagram, b: Diagram) -> Diagram:
+        level, level_b, cut = self.level[a], self.level[b], self.cut
+        if level < level_b:
+            kids = [(b if kid == end else NO) if kid <= YES else cut(kid, end, b) for kid in self.kids[a]]
+            return self.node(level, self.bounds[a], kids)
+        if level_b < level:
+            return self.node(level_b, self.bounds[b], [kid and cut(a, end, kid) for kid in self.kids[b]])
+        if len(self.kids[a]) > len(self.kids[b]):
+            return self._cut_by_few(a, end, b)
+        bounds_b, kids_b = self.bounds[b], self.kids[b]
         bounds: list[int] = []
-        kids: list[Diagram] = []
-        for low, high in intervals:
-            if low > (bounds[-1] + 1 if bounds else 0):
-                bounds.append(low - 1)
+        kids = []
+        i = 0
+        for bound, kid in zip(self.bounds[a], self.kids[a], strict=True):
+            j = bisect_left(bounds_b, bound, i)
+            if kid > YES:
+                bounds += bounds_b[i:j]
+                kids += [k and cut(kid, end, k) for k in kids_b[i : j + 1]]
+            elif kid == end:
+                bounds += bounds_b[i:j]
+                kids += kids_b[i : j + 1]
+            else:
                 kids.append(NO)
-            bounds.append(high)
-            kids.append(YES)
-        if not bounds or bounds[-1] < self.tops[level]:
-            bounds.append(self.tops[level])
-            kids.append(NO)
+            bounds.append(bound)
+            i = j + 1 if bounds_b[j] == bound else j
         return self.node(level, bounds, kids)
 
-    def _append(self, level: int, bounds: tuple[int, ...], kids: tuple[Diagram, ...]) -> Diagram:
-        number = len(self.level)
-        if number >= self.limit:
-            raise TooLarge(f"more than {self.limit} nodes are needed")
-        if self.deadline is not None and not number & 0xFFF and monotonic() > self.deadline:
-            raise TooLarge("more time is needed")
-        self.level.append(level)
-        self.bounds.append(bounds)
-        self.kids.append(kids)
-        return number
+    def _cut_by_few(self, a: Diagram, end: Diagram, b: Diagram) -> Diagram:
+        """``cut`` where ``b`` has the fewer children."""
+        bounds_a, kids_a, cut = self.bounds[a], self.kids[a], self.cut
+        bounds: list[int] = []
+        kids: list[Diagram] = []
+        i = 0
+        for bound, kid in zip(self.bounds[b], self.kids[b], strict=True):
+            j = bisect_left(bounds_a, bound, i)
+            if kid == NO:
+                kids.append(NO)
+            else:
+                bounds += bounds_a[i:j]
+                kids += [(kid if k == end else NO) if k <= YES else cut(k, end, kid) for k in kids_a[i : j + 1]]
+            bounds.append(bound)
+            i = j + 1 if bounds_a[j] == bound else j
+        return self.node(self.level[a], bounds, kids)
 
-    def node(self, level: int, bounds: Sequence[int], kids: Sequence[Diagram]) -> Diagram:
-        """The node that asks ``level``, with the children up to each bound; neighbours that are alike are one."""
-        last = kids[0]
-        for kid in kids[1:]:
-            if kid == last:
-                keep = [i for i in range(len(kids)) if i + 1 == len(kids) or kids[i] != kids[i + 1]]
-                bounds, kids = [bounds[i] for i in keep], [kids[i] for i in keep]
-                break
-            last = kid
-        if len(kids) == 1:
-            return kids[0]
-        key = (level, tuple(bounds), tuple(kids))
-        found = self._nodes.get(key)
+    def either(self, a: Diagram, b: Diagram) -> Diagram:
+        """The points of one set or the other."""
+        if a > b:
+            a, b = b, a
+        if a <= YES or a == b:
+            return b if a == NO else a
+        key = a << 32 | b
+        found = self._either.get(key)
         if found is None:
-            found = self._nodes[key] = self._append(*key)
+            found = self._either[key] = self._unite(a, b)
         return found
 
-    # -- combining
+    def _unite(self, a: Diagram, b: Diagram) -> Diagram:
+        if self.level[a] > self.level[b] or (self.level[a] == self.level[b] and len(self.kids[a]) > len(self.kids[b])):
+            a, b = b, a
+        either, level = self.either, self.level[a]
+        if level < self.level[b]:
+            kids = [kid if kid == YES else either(kid, b) for kid in self.kids[a]]
+            return self.node(level, self.bounds[a], kids)
+        bounds_b, kids_b = self.bounds[b], self.kids[b]
+        bounds: list[int] = []
+        kids = []
+        i = 0
+        for bound, kid in zip(self.bounds[a], self.kids[a], strict=True):
+            j = bisect_left(bounds_b, bound, i)
+            if kid == YES:
+                kids.append(YES)
+            else:
+                bounds += bounds_b[i:j]
+                slice_b = kids_b[i : j + 1]
+                kids += slice_b if kid == NO else [either(kid, k) for k in slice_b]
+            bounds.append(bound)
+            i = j + 1 if bounds_b[j] == bound else j
+        return self.node(level, bounds, kids)
+
+    def complement(self, a: Diagram) -> Diagram:
+        """The points that a set lacks."""
+        found = self._complements.get(a)
+        if found is None:
+            found = self.node(self.level[a], self.bounds[a], [self.complement(kid) for kid in self.kids[a]])
+            self._complements[a], self._complements[found] = found, a
+        return found
+
+    # -- maps
 
     def fill(self, a: Diagram, hole: Diagram, b: Diagram) -> Diagram:
-        """``a``, but where it ends in ``hole``, ``b``. On this all other combinations stand."""
+        """``a``, but where it ends in ``hole``, ``b``."""
         if a == hole:
             return b
         if a == b or b == hole or self.lacks(a, hole):
             return a
-        key = (a, hole, b)
-        found = self._filled.get(key)
+        known, key = self._filled[hole], a << 32 | b
+        found = known.get(key)
         if found is None:
-            found = self._filled[key] = self._fill(a, hole, b)
+            found = known[key] = self._fill(a, hole, b)
         return found
 
     def _fill(self, a: Diagram, hole: Diagram, b: Diagram) -> Diagram:
-        level_a, level_b = self.level[a], self.level[b]
+        level_a, level_b, fill = self.level[a], self.level[b], self.fill
         if level_a < level_b:
-            return self.node(level_a, self.bounds[a], [self.fill(kid, hole, b) for kid in self.kids[a]])
+            return self.node(level_a, self.bounds[a], [b if k == hole else fill(k, hole, b) for k in self.kids[a]])
         if level_b < level_a:
-            return self.node(level_b, self.bounds[b], [self.fill(a, hole, kid) for kid in self.kids[b]])
+            return self.node(level_b, self.bounds[b], [a if k == hole else fill(a, hole, k) for k in self.kids[b]])
         if len(self.kids[a]) <= len(self.kids[b]):
             return self._fill_few(a, hole, b)
         bounds_a, kids_a = self.bounds[a], self.kids[a]
@@ -148,60 +165,45 @@ class Space:
         kids: list[Diagram] = []
         i = 0
         for bound, kid in zip(self.bounds[b], self.kids[b], strict=True):
-            end = bisect_left(bounds_a, bound, i)
-            bounds += bounds_a[i:end]
+            j = bisect_left(bounds_a, bound, i)
+            bounds += bounds_a[i:j]
             bounds.append(bound)
-            slice_a = kids_a[i : end + 1]
-            kids += slice_a if kid == hole else [self.fill(k, hole, kid) for k in slice_a]
-            i = end + 1 if bounds_a[end] == bound else end
+            slice_a = kids_a[i : j + 1]
+            kids += slice_a if kid == hole else [kid if k == hole else fill(k, hole, kid) for k in slice_a]
+            i = j + 1 if bounds_a[j] == bound else j
         return self.node(level_a, bounds, kids)
 
     def _fill_few(self, a: Diagram, hole: Diagram, b: Diagram) -> Diagram:
-        """``fill`` where ``a`` has the fewer children: of ``b`` whole slices are taken over."""
-        bounds_b, kids_b = self.bounds[b], self.kids[b]
+        """``fill`` where ``a`` has the fewer children."""
+        bounds_b, kids_b, fill = self.bounds[b], self.kids[b], self.fill
         bounds: list[int] = []
         kids: list[Diagram] = []
         i = 0
         for bound, kid in zip(self.bounds[a], self.kids[a], strict=True):
-            end = bisect_left(bounds_b, bound, i)
+            j = bisect_left(bounds_b, bound, i)
             if kid == hole:
-                bounds += bounds_b[i:end]
-                kids += kids_b[i : end + 1]
+                bounds += bounds_b[i:j]
+                kids += kids_b[i : j + 1]
             elif self.lacks(kid, hole):
                 kids.append(kid)
             else:
-                bounds += bounds_b[i:end]
-                kids += [self.fill(kid, hole, k) for k in kids_b[i : end + 1]]
+                bounds += bounds_b[i:j]
+                kids += [kid if k == hole else fill(kid, hole, k) for k in kids_b[i : j + 1]]
             bounds.append(bound)
-            i = end + 1 if bounds_b[end] == bound else end
+            i = j + 1 if bounds_b[j] == bound else j
         return self.node(self.level[a], bounds, kids)
 
     def lacks(self, a: Diagram, hole: Diagram) -> bool:
         """Whether ``a`` nowhere ends in ``hole``. (A set that is not empty ends in both NO and YES somewhere.)"""
         if self.level[a] == BOTTOM:
             return a != hole
-        known = self._lacking.setdefault(hole, {})
+        known = self._lacking[hole]
         found = known.get(a)
         if found is None:
             found = known[a] = all([self.lacks(kid, hole) for kid in self.kids[a]])
         return found
 
-    def either(self, a: Diagram, b: Diagram) -> Diagram:
-        return self.fill(min(a, b), NO, max(a, b))
-
-    def both(self, a: Diagram, b: Diagram) -> Diagram:
-        """The points of two sets; the second may be a map: then the map where the set is, NO elsewhere."""
-        return self.fill(a, YES, b)
-
-    def complement(self, a: Diagram) -> Diagram:
-        found = self._complements.get(a)
-        if found is None:
-            found = self.node(self.level[a], self.bounds[a], [self.complement(kid) for kid in self.kids[a]])
-            self._complements[a], self._complements[found] = found, a
-        return found
-
-    def minus(self, a: Diagram, b: Diagram) -> Diagram:
-        return self.both(self.complement(b), a)
+    # -- many
 
     def joined(self, parts: Sequence[Any], join: Callable[[Any, Any], Any]) -> Any:
         """Neighbours joined, and their results again: a balanced tree costs far less than one after the other."""
@@ -251,46 +253,3 @@ class Space:
 
         done: dict[Diagram, Diagram] = {NO: NO, YES: YES}
         return walk(a)
-
-    # -- asking
-
-    def child(self, node: Diagram, number: int) -> Diagram:
-        """Where a point with ``number`` at the node's level goes on."""
-        return self.kids[node][bisect_left(self.bounds[node], number)]
-
-    def at(self, a: Diagram, point: Mapping[int, int]) -> Any:
-        """The value at ``point``: level → number; a level that it leaves out counts as 0."""
-        while self.level[a] != BOTTOM:
-            a = self.child(a, point.get(self.level[a], 0))
-        return self.values[a]
-
-    def reachable(self, a: Diagram) -> set[Diagram]:
-        """All nodes of a diagram, ends included."""
-        seen, waiting = {a}, [a]
-        while waiting:
-            fresh = [kid for kid in self.kids[waiting.pop()] if kid not in seen]
-            seen.update(fresh)
-            waiting += fresh
-        return seen
-
-    def ends(self, a: Diagram) -> list[Any]:
-        """The values that a map takes."""
-        return [self.values[node] for node in sorted(self.reachable(a)) if self.level[node] == BOTTOM]
-
-    def depends(self, a: Diagram, levels: Collection[int]) -> bool:
-        """Whether the value differs with the numbers at ``levels``."""
-        return any(self.level[node] in levels for node in self.reachable(a))
-
-    def pick(self, a: Diagram) -> dict[int, int] | None:
-        """A point of the set: level → number, without the levels that do not matter; None: the set is empty."""
-        if a == NO:
-            return None
-        point: dict[int, int] = {}
-        while a != YES:
-            low = 0
-            for bound, kid in zip(self.bounds[a], self.kids[a], strict=True):
-                if kid != NO:
-                    break
-                low = bound + 1
-            point[self.level[a]], a = low, kid
-        return point
