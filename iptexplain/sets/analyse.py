@@ -182,11 +182,11 @@ class Analysis:
 
     def _forward(self, out: str, forward: Piece, past: Piece) -> Piece:
         """``forward`` and ``past``: the two hooks, for the packets that matter."""
-        changes = self._go(self._fixed(oif=out) | self.roads.one_hop)
+        fixed = self._fixed(oif=out)
         end = self.ways.ending(End("forwarded", interface=out))
         # Both hooks are first reduced to this way out: of a host's many bridges each concerns few rules.
-        past = self.ways.changed(past, tuple(self._fixed(oif=out).items()))
-        return self.ways.then(self.ways.then(changes, forward), self.ways.then(past, end))
+        forward, past = (self.ways.changed(hook, tuple(fixed.items())) for hook in (forward, past))
+        return self.ways.path([self._go(fixed | self.roads.one_hop), forward, past, end])
 
     def _switches(self, forward: Piece) -> Callable[[str, str], Piece]:
         """From one port of a bridge to another. Where no rule asks for the port, all are alike."""

@@ -7,12 +7,9 @@ from typing import NamedTuple
 
 from iptexplain.rules.values import Interval
 from iptexplain.sets.change import Change, Changes, Chosen, Copy, Shift
-from iptexplain.sets.fields import Fields
+from iptexplain.sets.fields import NAT_FIELDS, Fields
 from iptexplain.sets.space import NO, YES, Diagram, Space
 from iptexplain.sets.ways import End
-
-NAT_FIELDS = ("src", "sport", "dst", "dport")
-"""What NAT rewrites."""
 
 
 class Apart(NamedTuple):

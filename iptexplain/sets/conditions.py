@@ -3,7 +3,8 @@ can tell apart, so that the set and the trace cannot differ."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from iptexplain.host.topology import Topology
@@ -11,6 +12,7 @@ from iptexplain.rules.answer import Answer
 from iptexplain.rules.extension import Extension, Match, Setting
 from iptexplain.rules.model import Place, Rule
 from iptexplain.sets.kinds import Kinds
+from iptexplain.sets.simplest import simplified
 from iptexplain.sets.space import NO, YES, Diagram, Space
 from iptexplain.walk.decide import assumed_answer
 
@@ -58,18 +60,28 @@ class Conditions:
         self.questions: Questions = {} if questions is None else questions
         self.same = same or {}
         self.within = YES
-        """Packets outside of this set meet no rule's conditions: where nobody asks for them, all that is worked out is smaller."""
-        self._answers: dict[Match, Diagram] = {}
+        """Of packets outside of this set nothing is said that is true: where nobody asks for them, all that is worked out is smaller."""
+        self._answers: dict[Match, Sequence[Diagram]] = {}
+        self._short: dict[tuple[Diagram, Diagram], Diagram] = {}
 
     def of(self, rule: Rule, place: Place) -> Diagram:
         """The packets for which all conditions of the rule hold."""
-        result = self.within
+        parts = []
         for match in rule.conditions():
-            answers = self.answers(match)
-            if not self.space.lacks(answers, self.unknown):
-                answers = self.space.fill(answers, self.unknown, self.undecided(place, match))
-            result = self.space.both(result, answers)
-        return result
+            for answers in self.answers(match):
+                if not self.space.lacks(answers, self.unknown):
+                    answers = self.space.fill(answers, self.unknown, self.undecided(place, match))
+                answers = self._within(answers)
+                if answers == NO:
+                    return NO
+                parts.append(answers)
+        # From the lowest level up each part is one node above what is there.
+        parts.sort(key=self.space.level.__getitem__, reverse=True)
+        return self._within(reduce(lambda found, part: self.space.both(part, found), parts, YES))
+
+    def _within(self, packets: Diagram) -> Diagram:
+        """The same packets among those that count, in fewer questions."""
+        return simplified(self.space, packets, self.within, self._short)
 
     def undecided(self, place: Place, about: Extension | None) -> Diagram:
         """The set for which a condition holds, or a program says yes, that no dump decides: half of all, or what was assumed."""
@@ -87,25 +99,24 @@ class Conditions:
         self.variables.setdefault(level, (place, about))
         return level
 
-    def answers(self, match: Match) -> Diagram:
-        """A map of all packets to NO, YES or ``unknown``."""
+    def answers(self, match: Match) -> Sequence[Diagram]:
+        """Maps of all packets to NO, YES or ``unknown``: the match holds where all of them are YES."""
         found = self._answers.get(match)
         if found is None:
             found = self._plain(match)
             if found is None:
-                found = self.asked(match, match.answer, self._end)
+                found = [self.asked(match, match.answer, self._end)]
             self._answers[match] = found
         return found
 
     def _end(self, answer: Answer) -> Diagram:
         return self.unknown if answer is Answer.UNKNOWN else YES if answer is Answer.YES else NO
 
-    def _plain(self, match: Match) -> Diagram | None:
-        """For most matches: each option is a set of numbers of one field, and the sets' intersection is asked for."""
+    def _plain(self, match: Match) -> list[Diagram] | None:
+        """For most matches: each option is a set of numbers of one field."""
         own = type(match)
         if own.answer is not Match.answer or own.holds is not Match.holds:
             return None
-        result = YES
         sets = []
         for setting in match.settings:
             one = self._literal(setting)
@@ -116,9 +127,7 @@ class Conditions:
             if "fragment" in self.known:
                 return None
             sets.append(self.kinds.number("fragment", 0))
-        for one in sets:
-            result = self.space.both(result, one)
-        return result
+        return sets
 
     def _literal(self, setting: Setting) -> Diagram | None:
         option = setting.option

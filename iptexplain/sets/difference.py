@@ -13,8 +13,9 @@ from typing import NamedTuple
 from iptexplain.host.topology import Topology
 from iptexplain.rules.model import Place, Ruleset
 from iptexplain.sets.analyse import ANY, CHANGING, NOTHING, Analysis, Sent
-from iptexplain.sets.apart import NAT_FIELDS, Apart, alike, parted, rewriting
+from iptexplain.sets.apart import Apart, alike, parted, rewriting
 from iptexplain.sets.boxes import split
+from iptexplain.sets.fields import NAT_FIELDS
 from iptexplain.sets.ground import LIMIT, Ground
 from iptexplain.sets.nat import OUTGOING
 from iptexplain.sets.same import same_places

@@ -19,6 +19,9 @@ ANOTHER = "…"
 REWRITTEN = "rewritten"
 """Not a packet's own: whether NAT has given it another destination address."""
 
+NAT_FIELDS = ("src", "sport", "dst", "dport")
+"""What NAT rewrites."""
+
 TCP_FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
 STATUS = ("SNAT", "DNAT", "CONFIRMED")
 MARK_BITS = 32

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from iptexplain.host.topology import Topology
 from iptexplain.rules.model import Ruleset
 from iptexplain.sets.conditions import Questions
-from iptexplain.sets.fields import Fields
+from iptexplain.sets.fields import NAT_FIELDS, Fields
 from iptexplain.sets.kinds import Kinds
 from iptexplain.sets.space import Space
 from iptexplain.sets.ways import Ways
@@ -26,5 +26,5 @@ class Ground:
         self.fields = Fields(rulesets, topology)
         self.space = Space(self.fields.tops, limit, seconds)
         self.kinds = Kinds(self.space, self.fields, topology)
-        self.ways = Ways(self.space)
+        self.ways = Ways(self.space, [self.fields.level[name] for name in NAT_FIELDS])
         self.questions: Questions = {}

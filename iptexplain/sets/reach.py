@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from iptexplain.rules.model import Place
 from iptexplain.rules.values import Interval
 from iptexplain.sets.analyse import Analysis, Sent
-from iptexplain.sets.boxes import Box, boxes, split
+from iptexplain.sets.boxes import Box, at_point, boxes, split
 from iptexplain.sets.change import Change, Changes, Chosen, Shift, substituted
 from iptexplain.sets.example import FIRST, Examples
 from iptexplain.sets.space import NO, YES, Diagram
@@ -72,7 +72,8 @@ class Reach:
     def narrow(self, question: Question) -> None:
         """Leave out all that this question is not about: it is then the only one that can be asked."""
         asked = [self._asked(interface, sources, question) for interface, sources in question.sources]
-        self.analysis.narrow(self.space.union(asked))
+        first = at_point(self.space, self.fields.point(FIRST))
+        self.analysis.narrow(self.space.both(first, self.space.union(asked)))
 
     def regions(self, question: Question) -> list[Region]:
         """The regions of all packets that the question is about, in a stable order: what gets through first."""

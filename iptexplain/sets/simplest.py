@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from iptexplain.sets.space import BOTTOM, NO, YES, Diagram, Space
 
+Done = dict[tuple[Diagram, Diagram], Diagram]
+"""Diagram and care → what was found."""
 
-def simplified(space: Space, a: Diagram, care: Diagram) -> Diagram:
-    """A set that is ``a`` within ``care``, with fewer questions: Coudert and Madre's restrict, on intervals."""
+
+def simplified(space: Space, a: Diagram, care: Diagram, known: Done | None = None) -> Diagram:
+    """A set that is ``a`` within ``care``, with fewer questions: Coudert and Madre's restrict, on intervals.
+
+    ``known``: where what is found is kept, for more calls than one.
+    """
 
     def walk(node: Diagram, care: Diagram) -> Diagram:
         if space.level[node] == BOTTOM or care == YES:
@@ -34,5 +40,5 @@ def simplified(space: Space, a: Diagram, care: Diagram) -> Diagram:
             filled.append(last)
         return space.node(level, bounds, filled)
 
-    done: dict[tuple[Diagram, Diagram], Diagram] = {}
+    done: Done = {} if known is None else known
     return NO if care == NO else walk(a, care)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from iptexplain.sets.nodes import BOTTOM, NO, YES, Diagram, Nodes, TooLarge
@@ -223,14 +223,21 @@ class Space(Nodes):
 
     def turned(self, a: Diagram, new: Callable[[Any], Diagram]) -> Diagram:
         """The map with other ends: ``new`` gives the one for each value."""
+        return self._ending(a, lambda end: new(self.values[end]))
 
+    def renamed(self, a: Diagram, ends: Mapping[Diagram, Diagram]) -> Diagram:
+        """The map with other ``ends`` for some of its own."""
+        return self._ending(a, lambda end: ends.get(end, end)) if any(o != n for o, n in ends.items()) else a
+
+    def _ending(self, a: Diagram, new: Callable[[Diagram], Diagram]) -> Diagram:
         def turn(node: Diagram) -> Diagram:
-            if node not in done:
-                if self.level[node] == BOTTOM:
-                    done[node] = new(self.values[node])
-                else:
-                    done[node] = self.node(self.level[node], self.bounds[node], [turn(k) for k in self.kids[node]])
-            return done[node]
+            if self.level[node] == BOTTOM:
+                found = new(node)
+            else:
+                kids = [done[kid] if kid in done else turn(kid) for kid in self.kids[node]]
+                found = self.node(self.level[node], self.bounds[node], kids)
+            done[node] = found
+            return found
 
         done: dict[Diagram, Diagram] = {}
         return turn(a)

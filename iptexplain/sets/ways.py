@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal, NamedTuple
 
 from iptexplain.rules.model import Place
@@ -13,6 +13,7 @@ from iptexplain.sets.space import BOTTOM, NO, YES, Diagram, Space
 NEXT, RETURN, ACCEPT, DROP, REJECT, UNDECIDED = "next", "return", "accept", "drop", "reject", "undecided"
 """How a piece of the way ends: with the next rule; where the chain was called from; with a verdict; so that nobody analysed it."""
 
+ARRIVED = frozenset({"forwarded", "delivered-local", "sent"})
 GONE = frozenset({DROP, REJECT, UNDECIDED, "dropped", "rejected"})
 
 
@@ -32,15 +33,18 @@ class End(NamedTuple):
     interface: str | None = None
     answer: str | None = None
 
-    def before(self, later: End) -> End:
-        """This end's changes, and then the later one; of packets that go no further no changes are kept."""
+    def before(self, later: End, shown: Collection[int]) -> End:
+        """This end's changes, and then the later one. Of packets that go no further no changes are kept, and of such as have
+        arrived those of the levels ``shown``."""
         if later.way in GONE:
             return later
-        return later._replace(
-            changes=composed(self.changes, later.changes) if self.changes else later.changes,
-            accepted=later.accepted or self.accepted,
-            nat=self.nat + later.nat,
-        )
+        changes = self.changes
+        if later.way in ARRIVED:
+            changes = tuple(change for change in changes if change[0] in shown)
+        accepted, nat = later.accepted or self.accepted, self.nat + later.nat
+        if not changes and accepted == later.accepted and nat == later.nat:
+            return later
+        return later._replace(changes=composed(changes, later.changes), accepted=accepted, nat=nat)
 
 
 class Piece(NamedTuple):
@@ -50,14 +54,22 @@ class Piece(NamedTuple):
     open: frozenset[Diagram]
 
 
-class Ways:
-    """How pieces of ``space`` are put together."""
+class Asked(NamedTuple):
+    """The levels that a map asks, and the ends that it has."""
 
-    def __init__(self, space: Space) -> None:
-        self.space = space
+    levels: frozenset[int]
+    ends: frozenset[Diagram]
+
+
+class Ways:
+    """How pieces of ``space`` are put together. ``shown``: the levels whose change shows of packets that have arrived."""
+
+    def __init__(self, space: Space, shown: Collection[int] = ()) -> None:
+        self.space, self.shown = space, frozenset(shown)
         self.go_on = self.ending(End(NEXT))
         self.undecided = space.end(End(UNDECIDED))
         self._later: dict[tuple[Diagram, Piece], Piece] = {}
+        self._asked: dict[Diagram, Asked] = {}
 
     def ending(self, end: End) -> Piece:
         """Every packet ends so."""
@@ -69,7 +81,10 @@ class Ways:
         if condition in (YES, NO):
             return yes if condition == YES else no
         space = self.space
-        found = space.fill(space.fill(condition, YES, yes.map), NO, no.map)
+        if space.level[yes.map] == space.level[no.map] == BOTTOM:
+            found = space.turned(condition, lambda holds: yes.map if holds else no.map)
+        else:
+            found = space.fill(space.fill(condition, YES, yes.map), NO, no.map)
         return Piece(found, yes.open | no.open)
 
     def cases(self, cases: Sequence[tuple[Diagram, Piece]], others: Piece | None = None) -> Piece:
@@ -89,16 +104,23 @@ class Ways:
         if not first.open:
             return first
         space, pieces = self.space, {end: later(end) for end in sorted(first.open)}
+        every = frozenset[Diagram]().union(*(piece.open for piece in pieces.values()))
         if len(pieces) == 1:
             ((end, piece),) = pieces.items()
-            return Piece(space.fill(first.map, end, piece.map), piece.open)
-        # Where all packets of an end fare alike from there on, its name changes, and no more.
-        named = {end: piece.map if space.level[piece.map] == BOTTOM else NO for end, piece in pieces.items()}
-        parts = split(space, first.map, {end for end, new in named.items() if new == NO})
-        closed = space.turned(first.map, lambda v: named.get(space.end(v), space.end(v)) if v else NO)
-        row = [closed, *(space.both(where, pieces[end].map) for end, where in parts.items())]
-        found = space.overlaid(row)
-        return Piece(found, frozenset[Diagram]().union(*(piece.open for piece in pieces.values())))
+            return Piece(space.fill(first.map, end, piece.map), every)
+        # Where all packets of an end fare alike from there on, its name changes, and no more; ends that go on alike are one.
+        leads: dict[Diagram, Diagram] = {}
+        closed = {end: piece.map for end, piece in pieces.items() if space.level[piece.map] == BOTTOM}
+        named = closed | {e: leads.setdefault(p.map, e) for e, p in pieces.items() if e not in closed}
+        if not leads or (len(leads) == 1 and leads.keys().isdisjoint(closed.values())):
+            found = space.renamed(first.map, named)
+            for goes_on, lead in leads.items():
+                found = space.fill(found, lead, goes_on)
+            return Piece(found, every)
+        parts = split(space, space.renamed(first.map, named), leads.values())
+        rest = space.renamed(first.map, closed | dict.fromkeys(named.keys() - closed.keys(), NO))
+        row = [rest, *(space.both(parts.get(lead, NO), goes_on) for goes_on, lead in leads.items())]
+        return Piece(space.overlaid(row), every)
 
     def chained(self, pieces: Sequence[Piece]) -> Piece:
         """All pieces, one after the other, joined as a balanced tree: for many of which few change anything."""
@@ -118,13 +140,29 @@ class Ways:
             return second
         key = (end, second)
         if key not in self._later:
-            first: End = self.space.values[end]
-            # Where the answer hangs on a number that is not followed, it is the same only for the same question about it.
-            chosen = [(level, change.text) for level, change in first.changes if isinstance(change, Chosen)]
-            unknown = self.space.end(End(UNDECIDED, by=f"question {second.map} about {chosen}"))
-            found = substituted(self.space, second.map, first.changes, unknown)
-            self._later[key] = self.turned(found, first.before)
+            self._later[key] = self._after(self.space.values[end], second)
         return self._later[key]
+
+    def _after(self, first: End, second: Piece) -> Piece:
+        asked = self.asked(second.map)
+        changes = tuple(change for change in first.changes if change[0] in asked.levels)
+        if changes:
+            # Where the answer hangs on a number that is not followed, it is the same only for the same question about it.
+            chosen = [(level, change.text) for level, change in changes if isinstance(change, Chosen)]
+            unknown = self.space.end(End(UNDECIDED, by=f"question {second.map} about {chosen}"))
+            return self.turned(
+                substituted(self.space, second.map, changes, unknown), lambda e: first.before(e, self.shown)
+            )
+        new = {end: self.space.end(first.before(self.space.values[end], self.shown)) for end in sorted(asked.ends)}
+        return Piece(self.space.renamed(second.map, new), frozenset(new[end] for end in second.open & asked.ends))
+
+    def asked(self, a: Diagram) -> Asked:
+        """What a map asks."""
+        if a not in self._asked:
+            nodes, level = self.space.reachable(a) - {NO}, self.space.level
+            ends = frozenset(node for node in nodes if level[node] == BOTTOM)
+            self._asked[a] = Asked(frozenset(level[node] for node in nodes), ends)
+        return self._asked[a]
 
     def changed(self, piece: Piece, changes: Changes) -> Piece:
         """A piece for packets that are changed only while it looks at them."""
