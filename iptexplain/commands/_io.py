@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -16,6 +15,7 @@ from iptexplain.errors import DumpError, Location, ParseError, UsageError
 from iptexplain.explain.words import environment
 from iptexplain.host.assume import assume
 from iptexplain.host.snapshot import SCHEMA, Snapshot, read_snapshot
+from iptexplain.outputs.json_text import json_text
 from iptexplain.outputs.markdown import markdown
 from iptexplain.outputs.text import in_ascii, text
 
@@ -105,7 +105,7 @@ def passed_over(file: str, what: str, lines: Sequence[int]) -> None:
 
 def show_json(answer: dict[str, Any]) -> None:
     """One JSON object, with the schema's number first; text outside ASCII is escaped."""
-    click.echo(json.dumps({"schema": SCHEMA, **answer}, indent=2))
+    click.echo(json_text({"schema": SCHEMA, **answer}))
 
 
 def show(template: str, facts: dict[str, Any], output: str, color: str) -> None:

@@ -9,8 +9,8 @@ from iptexplain.explain.networks import assumption_text
 from iptexplain.explain.senders import meant, on_interface
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.values import fields_json, place_json
+from iptexplain.rules.values import Interval
 from iptexplain.sets.analyse import Analysis
-from iptexplain.sets.boxes import Box
 from iptexplain.sets.ground import LIMIT
 from iptexplain.sets.reach import Question, Reach, Region
 from iptexplain.sets.space import TooLarge
@@ -33,6 +33,7 @@ class Asked:
         self.topology = situation.topology
         self.question = self._question(source, target, proto)
         self.regions: list[Region] = []
+        self._said: dict[tuple[int, tuple[Interval, ...]], list[str]] = {}
         self.decided = True
         try:
             analysis = Analysis(situation.ruleset, self.topology, limit=limit, seconds=SECONDS)
@@ -91,15 +92,21 @@ class Asked:
         }
 
     def _region_json(self, region: Region) -> Iterable[dict[str, Any]]:
+        nat, by = fields_json(dict(region.to)) or None, place_json(region.by)
+        unknown = [place_json(place) for place in region.asked]
         for box in self.reach.boxes(region):
             yield {
                 "fate": region.fate,
-                "packets": {self.reach.fields.all[level].name: self._texts(level, box) for level in sorted(box)},
-                "nat": fields_json(dict(region.to)) or None,
-                "by": place_json(region.by),
-                "unknown": [place_json(place) for place in region.asked],
+                "packets": {self.reach.fields.all[level].name: self._texts(level, box[level]) for level in sorted(box)},
+                "nat": nat,
+                "by": by,
+                "unknown": unknown,
                 "witness": fields_json(self.reach.witness_of(box)),
             }
 
-    def _texts(self, level: int, box: Box) -> list[str]:
-        return list(texts(self.reach.fields, self.reach.fields.all[level].name, box[level], self.topology.family))
+    def _texts(self, level: int, intervals: tuple[Interval, ...]) -> list[str]:
+        key = level, intervals
+        if key not in self._said:
+            fields, family = self.reach.fields, self.topology.family
+            self._said[key] = list(texts(fields, fields.all[level].name, intervals, family))
+        return self._said[key]

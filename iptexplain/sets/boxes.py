@@ -20,15 +20,24 @@ def boxes(space: Space, a: Diagram) -> Iterator[tuple[Box, Any]]:
             if node != NO:
                 yield dict(box), space.values[node]
             return
-        ranges: dict[Diagram, list[Interval]] = {}
-        low = 0
-        for bound, kid in zip(space.bounds[node], space.kids[node], strict=True):
-            ranges.setdefault(kid, []).append((low, bound))
-            low = bound + 1
-        for kid, intervals in ranges.items():
-            yield from walk(kid, {**box, space.level[node]: tuple(intervals)})
+        if node not in known:
+            known[node] = _ranges(space, node)
+        for kid, intervals in known[node]:
+            yield from walk(kid, {**box, space.level[node]: intervals})
 
+    known: dict[Diagram, list[tuple[Diagram, tuple[Interval, ...]]]] = {}
     return walk(a, {})
+
+
+def _ranges(space: Space, node: Diagram) -> list[tuple[Diagram, tuple[Interval, ...]]]:
+    """The node's children but NO, each with the numbers that lead to it."""
+    ranges: dict[Diagram, list[Interval]] = {}
+    low = 0
+    for bound, kid in zip(space.bounds[node], space.kids[node], strict=True):
+        if kid != NO:
+            ranges.setdefault(kid, []).append((low, bound))
+        low = bound + 1
+    return [(kid, tuple(intervals)) for kid, intervals in ranges.items()]
 
 
 def in_box(space: Space, box: Box) -> Diagram:

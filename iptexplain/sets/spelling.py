@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from iptexplain.rules.addresses import BITS, Address, Network, format_address
@@ -65,14 +67,13 @@ def _one_range(field: Field, low: int, high: int, named: bool) -> Iterator[str]:
         yield f"{field.value(low)}-{field.value(high)}" if named else f"{low}-{high}"
 
 
-def _networks(low: int, high: int, family: Family) -> Iterator[str]:
+@lru_cache(maxsize=1 << 16)
+def _networks(low: int, high: int, family: Family) -> tuple[str, ...]:
     """The fewest networks that make up a range of addresses; a range that takes many is named by its ends."""
-    found = list(networks(low, high, family))
+    found = tuple(islice(networks(low, high, family), 5))
     if len(found) > 4:
-        yield f"{format_address(family, low)}-{format_address(family, high)}"
-        return
-    for network in found:
-        yield str(Address(family, network.number)) if network.is_host else str(network)
+        return (f"{format_address(family, low)}-{format_address(family, high)}",)
+    return tuple(str(Address(family, network.number)) if network.is_host else str(network) for network in found)
 
 
 def networks(low: int, high: int, family: Family) -> Iterator[Network]:
