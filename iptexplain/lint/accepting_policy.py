@@ -48,8 +48,9 @@ def whitelists(host: Host) -> Iterator[tuple[Place, list[Place]]]:
             continue
         chains = host.inside("filter", name)
         rules = [p for p, r in host.places() if p.chain in chains and host.is_own(p) and word(r) == "ACCEPT"]
-        accepts = [p for p in rules if p not in asked.dead]
-        if accepts and all(p in asked.spare for p in accepts) and any(_opens(asked, name, p) for p in accepts):
+        dead = frozenset(asked.dead)
+        accepts = [p for p in rules if p not in dead]
+        if accepts and frozenset(asked.spare).issuperset(accepts) and any(_opens(asked, name, p) for p in accepts):
             yield Place("filter", name, "policy", chain.line), accepts
 
 

@@ -74,16 +74,16 @@ class Causes:
 
     def deciders(self, place: Place, causes: Sequence[Place]) -> list[Place]:
         """In the chains that some of the causes jump to: the rules that give a verdict to packets that ``place`` would be for."""
-        condition = self.hits.chains.conditions.of(self.table.rule(place), place)
+        condition = self.hits.chains.condition(self.table.rule(place), place)
         wanted = self.space.exists(condition, self.hits.changed)
         named = {target.chain for p in causes if isinstance(target := self.table.rule(p).target, Jump)} - {place.chain}
         inside = {c for name in named for c in called_first(self.table.chains, name)}
         verdicts = (p for p in self.hits.of if p.chain in inside and self._decides(p))
-        return [p for p in verdicts if self.space.both(wanted, self.hits.of[p]) != NO]
+        return [p for p in verdicts if not self.space.disjoint(wanted, self.hits.of[p])]
 
     def _decides(self, place: Place) -> bool:
         rule = self.table.rule(place)
-        piece = self.hits.chains.action(rule, place, self.hits.hook if self.table.name == "nat" else "")
+        piece = self.hits.chains.action(rule, place, self.hits.chains.own(self.hits.hook))
         return not isinstance(rule.target, Jump) and not piece.open and piece.map != self.space.end(End(RETURN))
 
     def _ways(self, last: Station) -> Iterator[Way]:
@@ -100,9 +100,9 @@ class Causes:
         """The rules that count on one way: those that take packets before, and the jumps whose conditions do."""
         wanted, changed = self.hits.here(), self.hits.changed
         for station in way:
-            condition = self.hits.chains.conditions.of(station.rule, station.place)
+            condition = self.hits.chains.condition(station.rule, station.place)
             wanted = self.space.both(self.space.exists(condition, changed), wanted)
-        jumps = [s for s in way[:-1] if self.hits.chains.conditions.of(s.rule, s.place) != YES]
+        jumps = [s for s in way[:-1] if self.hits.chains.condition(s.rule, s.place) != YES]
         candidates = [part for s in way for part in self._before(s, wanted)]
         items: list[tuple[Place, Any]] = [(p.rule[0], p) for p in candidates if p.rule] + [
             (s.place, None) for s in jumps
@@ -126,7 +126,7 @@ class Causes:
             if pieces:
                 comers = self.hits.past(self.hits.chains.ways.chained(pieces), comers)
             if station.place in parts or station is way[-1]:
-                condition = self.hits.chains.conditions.of(station.rule, station.place)
+                condition = self.hits.chains.condition(station.rule, station.place)
                 comers = {c: met for c, who in comers.items() if (met := self.hits.met(condition, c, who)) != NO}
             if not comers or all(who == NO for who in comers.values()):
                 return True

@@ -8,7 +8,7 @@ from iptexplain.rules.model import Chain, Jump, Place, Rule, Table, Verdict
 from iptexplain.rules.nat import NatTarget
 from iptexplain.sets.actions import Actions
 from iptexplain.sets.conditions import Conditions
-from iptexplain.sets.space import NO
+from iptexplain.sets.space import NO, Diagram
 from iptexplain.sets.ways import ACCEPT, DROP, NEXT, RETURN, End, Piece, Ways
 
 Nat = Callable[[NatTarget, Rule, str, Place, "Place | None"], Piece]
@@ -22,6 +22,8 @@ class Chains:
         self.ways, self.conditions, self.table, self.nat, self.named = ways, conditions, table, nat, named
         self.actions = Actions(ways, conditions)
         self._done: dict[tuple[str, str], Piece] = {}
+        self._rules: dict[tuple[Place, str], Piece] = {}
+        self._conditions: dict[Place, Diagram] = {}
 
     def at(self, hook: str) -> Piece:
         """The verdict of the base chain ``hook``: every End is one."""
@@ -35,24 +37,36 @@ class Chains:
 
     def chain(self, name: str, hook: str) -> Piece:
         """A chain as those see it that jump there: its last end is NEXT. Only NAT differs with the hook."""
-        own = hook if self.table.name == "nat" else ""
+        own = self.own(hook)
         for called in called_first(self.table.chains, name):
             if (called, own) not in self._done:
-                self._done[called, own] = self._worked_out(self.table.chains[called], own)
+                placed = places(self.table, self.table.chains[called])
+                self.done(called, own, self.ways.chained([self.rule(rule, place, own) for place, rule in placed]))
         return self._done[name, own]
 
-    def _worked_out(self, chain: Chain, hook: str) -> Piece:
-        found = self.ways.chained([self.rule(rule, place, hook) for place, rule in places(self.table, chain)])
-        return self.ways.turned(found.map, lambda end: end._replace(way=NEXT) if end.way == RETURN else end)
+    def own(self, hook: str) -> str:
+        """The hook, where what chains do differs with it."""
+        return hook if self.table.name == "nat" else ""
+
+    def done(self, name: str, own: str, rules: Piece) -> None:
+        """Say what the rules of a chain do one after the other; of the chains that they call it is known."""
+        back = self.ways.turned(rules.map, lambda end: end._replace(way=NEXT) if end.way == RETURN else end)
+        self._done[name, own] = back
 
     def rule(self, rule: Rule, place: Place, hook: str) -> Piece:
-        """What one rule does with all packets."""
-        condition = self.conditions.of(rule, place)
-        return (
-            self.ways.go_on
-            if condition == NO
-            else self.ways.choice(condition, self.action(rule, place, hook), self.ways.go_on)
-        )
+        """What one rule of the table does with all packets."""
+        key = place, hook
+        if key not in self._rules:
+            condition, go_on = self.condition(rule, place), self.ways.go_on
+            is_dead = condition == NO
+            self._rules[key] = go_on if is_dead else self.ways.choice(condition, self.action(rule, place, hook), go_on)
+        return self._rules[key]
+
+    def condition(self, rule: Rule, place: Place) -> Diagram:
+        """The packets that meet the conditions of a rule of the table."""
+        if place not in self._conditions:
+            self._conditions[place] = self.conditions.of(rule, place)
+        return self._conditions[place]
 
     def action(self, rule: Rule, place: Place, hook: str) -> Piece:
         """What the target does with the packets that meet the conditions."""

@@ -25,12 +25,14 @@ OPENING = ("NEW", "RELATED")
 
 
 class Part(NamedTuple):
-    """Some neighbouring rules of a chain: what they do as one, which packets any of them is for, and the two halves."""
+    """Some neighbouring rules of a chain: what they do as one, which packets any of them is for, and the two halves;
+    ``is_apart``: no packet meets the conditions of two of the rules."""
 
     piece: Piece
     condition: Diagram
     rule: tuple[Place, Rule] | None
     halves: tuple[Part, Part] | None
+    is_apart: bool = True
 
 
 class Hits:
@@ -42,9 +44,12 @@ class Hits:
         self.of: dict[Place, Diagram] = {}
         self.changed: set[int] = set()
         self._trees: dict[str, Part | None] = {}
-        chains.at(hook)
+        order = called_first(chains.table.chains, hook)
+        for name in order:
+            called = self.tree(name)
+            chains.done(name, chains.own(hook), called.piece if called else chains.ways.go_on)
         self.coming: dict[str, dict[Changes, Diagram]] = {hook: {(): self.here()}}
-        for name in reversed(called_first(chains.table.chains, hook)):
+        for name in reversed(order):
             tree = self.tree(name)
             if tree:
                 self._descend(tree, self.coming.get(name, {}))
@@ -73,7 +78,7 @@ class Hits:
         found: list[Part] = []
 
         def look(part: Part) -> None:
-            if self.space.both(packets, part.condition) != NO:
+            if not self.space.disjoint(packets, part.condition):
                 if part.halves:
                     look(part.halves[0])
                     look(part.halves[1])
@@ -87,16 +92,26 @@ class Hits:
 
     def _part(self, place: Place, rule: Rule) -> Part:
         """One rule."""
-        piece = self.chains.rule(rule, place, self.hook if self.chains.table.name == "nat" else "")
+        piece = self.chains.rule(rule, place, self.chains.own(self.hook))
         self.changed.update(level for end in piece.open for level, _ in self.space.values[end].changes)
-        return Part(piece, self.chains.conditions.of(rule, place), (place, rule), None)
+        return Part(piece, self.chains.condition(rule, place), (place, rule), None)
 
     def joined(self, first: Part, second: Part) -> Part:
         piece = self.chains.ways.then(first.piece, second.piece)
-        return Part(piece, self.space.either(first.condition, second.condition), None, (first, second))
+        condition = self.space.either(first.condition, second.condition)
+        are_apart = first.is_apart and second.is_apart and self.space.disjoint(first.condition, second.condition)
+        return Part(piece, condition, None, (first, second), are_apart)
+
+    def is_apart(self, part: Part) -> bool:
+        """Whether none of its rules does anything to packets that another of them is for."""
+        return part.is_apart and not self.changed
 
     def _descend(self, part: Part, comers: Comers) -> None:
         """Only those count for whom one of the part's rules is: so whole parts fall away at once, and sets are small far down."""
+        if part.halves and self.is_apart(part):
+            for half in part.halves:
+                self._descend(half, comers)
+            return
         here = self.for_part(part, comers)
         if part.halves:
             self._descend(part.halves[0], here)

@@ -24,6 +24,7 @@ class Space(Nodes):
         self._filled: defaultdict[Diagram, dict[int, Diagram]] = defaultdict(dict)
         self._cut: dict[Diagram, dict[int, Diagram]] = {NO: {}, YES: {}}
         self._either: dict[int, Diagram] = {}
+        self._disjoint: dict[int, bool] = {}
         self._complements: dict[Diagram, Diagram] = {NO: YES, YES: NO}
         self._lacking: defaultdict[Diagram, dict[Diagram, bool]] = defaultdict(dict)
 
@@ -129,6 +130,32 @@ class Space(Nodes):
             bounds.append(bound)
             i = j + 1 if bounds_b[j] == bound else j
         return self.node(level, bounds, kids)
+
+    def disjoint(self, a: Diagram, b: Diagram) -> bool:
+        """Whether two sets have no point in common; nothing is made for that."""
+        if a > b:
+            a, b = b, a
+        if a <= YES or a == b:
+            return a == NO
+        key = a << 32 | b
+        found = self._disjoint.get(key)
+        if found is None:
+            found = self._disjoint[key] = self._has_none(a, b)
+        return found
+
+    def _has_none(self, a: Diagram, b: Diagram) -> bool:
+        if self.level[a] > self.level[b] or (self.level[a] == self.level[b] and len(self.kids[a]) > len(self.kids[b])):
+            a, b = b, a
+        if self.level[a] < self.level[b]:
+            return all(self.disjoint(kid, b) for kid in self.kids[a])
+        bounds_b, kids_b = self.bounds[b], self.kids[b]
+        i = 0
+        for bound, kid in zip(self.bounds[a], self.kids[a], strict=True):
+            j = bisect_left(bounds_b, bound, i)
+            if kid != NO and not all(self.disjoint(kid, k) for k in kids_b[i : j + 1] if k != NO):
+                return False
+            i = j + 1 if bounds_b[j] == bound else j
+        return True
 
     def complement(self, a: Diagram) -> Diagram:
         """The points that a set lacks."""

@@ -21,10 +21,12 @@ from iptexplain.sets.change import Changes
 from iptexplain.sets.hits import Comers, Hits, Part
 from iptexplain.sets.nat import Nat
 from iptexplain.sets.space import NO, YES, Diagram
-from iptexplain.sets.ways import ACCEPT, DROP, NEXT, RETURN, UNDECIDED, End, Piece
+from iptexplain.sets.ways import ACCEPT, DROP, NEXT, REJECT, RETURN, UNDECIDED, End, Piece
 
 KNOWN = (Verdict, Jump, Reject, MarkTarget, NatTarget)
 """The targets of which all that they do shows in the ends."""
+
+VERDICTS = frozenset({ACCEPT, DROP, REJECT})
 
 CALLS = 25
 """How many nested calls a chain takes, at most."""
@@ -92,14 +94,18 @@ class Spare:
 
     def _descend(self, part: Part, comers: Comers, behind: Behind, end: Behind) -> Part | None:
         """The part without the rules that can be spared; ``end``: what becomes of packets that return from the chain."""
-        here = self.hits.for_part(part, comers)
-        if not here:
-            return part
-        if part.halves is None:
-            return self._rule(part, here, behind, end)
-        first, second = part.halves
-        rest = self._descend(second, self.hits.past(first.piece, here), behind, end)
-        kept = self._descend(first, here, self._before(first, second, rest, behind, end), end)
+        if part.halves and self.hits.is_apart(part):
+            first, second = part.halves
+            kept, rest = (self._descend(half, comers, behind, end) for half in (first, second))
+        else:
+            here = self.hits.for_part(part, comers)
+            if not here:
+                return part
+            if part.halves is None:
+                return self._rule(part, here, behind, end)
+            first, second = part.halves
+            rest = self._descend(second, self.hits.past(first.piece, here), behind, end)
+            kept = self._descend(first, here, self._before(first, second, rest, behind, end), end)
         if kept is first and rest is second:
             return part
         return self.hits.joined(kept, rest) if kept and rest else kept or rest
@@ -119,6 +125,13 @@ class Spare:
         found = self.ways.then(*pair)
         return Piece(self.space.fill(found.map, self.space.end(End(RETURN)), end.map), found.open | end.open)
 
+    def _narrowed(self, behind: Behind, packets: Diagram) -> Behind:
+        """What is behind some rules, where nobody asks about other packets."""
+        if self.hits.changed:
+            return behind
+        full, reduced = (Piece(self.space.both(packets, one.map), one.open) for one in behind[:2])
+        return Behind(full, reduced, self.space.both(packets, behind.odd))
+
     def _rule(self, part: Part, comers: Comers, behind: Behind, end: Behind) -> Part | None:
         assert part.rule is not None
         place, rule = part.rule
@@ -127,7 +140,9 @@ class Spare:
         if self._is_odd(part):
             return part
         met = {c: self.hits.met(part.condition, c, who) for c, who in comers.items()}
-        if any(self.space.both(who, behind.odd) != NO for who in met.values()):
+        if self._differs(part.piece, behind.full, met.get((), NO)):
+            return part
+        if not all(self.space.disjoint(who, behind.odd) for who in met.values()):
             return part
         packets = YES if self.hits.changed else part.condition
         for later, after in ((behind.full, end.full), (behind.reduced, end.reduced)):
@@ -139,12 +154,20 @@ class Spare:
         self.found.append(place)
         return None
 
+    def _differs(self, piece: Piece, later: Piece, who: Diagram) -> bool:
+        """Whether one of some packets already shows that a rule's verdict counts; False: that is to be looked at."""
+        point = self.space.pick(who)
+        if point is None:
+            return False
+        verdict = self.space.at(piece.map, point)
+        return verdict.way in VERDICTS and verdict != self.space.at(later.map, point)
+
     def _jump(self, part: Part, jump: Jump, comers: Comers, behind: Behind) -> Part:
         """A chain that is called here alone is looked at with what is behind it here."""
         if self._count[jump.chain] == MANY:
             return part
         met = {c: self.hits.met(part.condition, c, who) for c, who in comers.items()}
-        tree, left = self._chain(jump.chain, met, behind)
+        tree, left = self._chain(jump.chain, met, self._narrowed(behind, part.condition))
         if left is tree:
             return part
         inside = left.piece if left else self.ways.go_on
