@@ -73,12 +73,6 @@ def _infer_route_localnet(topology: Topology, ruleset: Ruleset) -> None:
                 topology.assumptions.append(Assumption("route_localnet", {"name": name, "bridge": o.value}, rule.line))
 
 
-def _rules(rulesets: Sequence[Ruleset]) -> Iterator[Rule]:
-    for ruleset in rulesets:
-        for table in ruleset.tables.values():
-            yield from table.rules()
-
-
 def _infer_bridges(topology: Topology, rulesets: Sequence[Ruleset]) -> None:
     subnets = Subnets(rulesets)
     for subnet in subnets.all():
@@ -97,7 +91,7 @@ def _infer_bridges(topology: Topology, rulesets: Sequence[Ruleset]) -> None:
         }
         kind = "unnamed" if name.startswith(UNNAMED) else "subnet" if len(subnet.lines) > 1 else "bridge"
         topology.assumptions.append(Assumption(kind, values, subnet.lines[0]))
-    for rule in _rules(rulesets):
+    for rule in subnets.rules:
         d, o = rule.parameters.get("d"), rule.parameters.get("o")
         if d and o and not d.inverted and not o.inverted and d.value.is_host and o.value not in ("lo", ""):
             address = Address(d.value.family, d.value.number)

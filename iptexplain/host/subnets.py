@@ -54,13 +54,15 @@ class Hidden(NamedTuple):
 
 
 class Subnets:
-    """What the rules of one family say, those of both backends."""
+    """What the rules of one family say, those of both backends. ``rules``: those that name an interface; ``filter``: those of
+    them in filter; ``nat``: all of nat."""
 
     def __init__(self, rulesets: Iterable[Ruleset]) -> None:
         tables = [table for ruleset in rulesets for table in ruleset.tables.values()]
-        self.rules = [rule for table in tables for rule in table.rules()]
+        named = [(table.name, rule) for table in tables for rule in table.rules() if _names_interface(rule)]
+        self.rules = [rule for _, rule in named]
+        self.filter = [rule for table, rule in named if table == "filter"]
         self.nat = [rule for table in tables if table.name == "nat" for rule in table.rules()]
-        self.filter = [rule for table in tables if table.name == "filter" for rule in table.rules()]
 
     def all(self) -> list[Subnet]:
         """Each subnet that rules tie to an interface, and those that they tie to none though they hide them as one network."""
@@ -206,6 +208,10 @@ class Subnets:
             passes = isinstance(rule.target, Verdict) and rule.target.word == "ACCEPT"
             if passes and i and o and i.value == o.value and o.inverted and not i.inverted:
                 yield i.value, rule.line
+
+
+def _names_interface(rule: Rule) -> bool:
+    return any(s.option.key in ("i", "o") for s in rule.parameters.settings)
 
 
 def _hides(rule: Rule) -> bool:

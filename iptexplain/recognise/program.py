@@ -109,6 +109,18 @@ SHARED = "DOCKER-USER"
 """The chain beside the base chains that is there for others to write in."""
 
 
+_last: list[tuple[Ruleset, list[tuple[Place, Rule, str]]]] = []
+"""The ruleset in which a program was looked for last, with what is the same for all programs."""
+
+
+def _shared(ruleset: Ruleset) -> Iterator[tuple[Place, Rule, str]]:
+    for table in ruleset.tables.values():
+        for chain in table.chains.values():
+            if chain.policy is not None or chain.name == SHARED:
+                for place, rule in chain.placed(table.name):
+                    yield place, rule, text_of(place.table, rule)
+
+
 class Search:
     """One program, looked for in one ruleset."""
 
@@ -118,13 +130,9 @@ class Search:
     @cached_property
     def shared(self) -> list[tuple[Place, Rule, str]]:
         """The rules of the chains that everybody uses, with their texts."""
-        return [
-            (place, rule, text_of(place.table, rule))
-            for table in self.ruleset.tables.values()
-            for chain in table.chains.values()
-            if chain.policy is not None or chain.name == SHARED
-            for place, rule in chain.placed(table.name)
-        ]
+        if not _last or _last[0][0] is not self.ruleset:
+            _last[:] = [(self.ruleset, list(_shared(self.ruleset)))]
+        return _last[0][1]
 
     @cached_property
     def known(self) -> dict[str, set[str]] | None:
@@ -132,8 +140,12 @@ class Search:
         found: dict[str, set[str]] = {}
         seen = False
         for signs in self.writes.signs:
-            matches = [[m for _, _, t in self.shared if (m := re.fullmatch(s, t))] for s in signs]
-            if all(matches):
+            matches: list[list[re.Match[str]]] = []
+            for fits in (re.compile(sign).fullmatch for sign in signs):
+                matches.append([m for _, _, text in self.shared if (m := fits(text))])
+                if not matches[-1]:
+                    break
+            else:
                 seen = True
                 for name, value in (pair for m in matches for each in m for pair in groups(each).items()):
                     found.setdefault(name, set()).add(value)
@@ -166,9 +178,10 @@ class Search:
     def entries(self) -> list[tuple[Place, Rule, Line, dict[str, str]]]:
         """The rules that fit a line of the program's, before it is known which of them count once."""
         found = []
+        lines = [(line, re.compile(line.pattern).fullmatch) for line in self.writes.lines]
         for place, rule, text in self.shared:
-            for line in self.writes.lines:
-                match = re.fullmatch(line.pattern, text)
+            for line, fits in lines:
+                match = fits(text)
                 if match and self._agrees(rule, place.table, groups(match)):
                     found.append((place, rule, line, groups(match)))
                     break

@@ -17,6 +17,11 @@ _MASKS: dict[Family, dict[str, int]] = {
 }
 """Prefix length as text → mask; no length is a host's."""
 
+_LENGTHS: dict[Family, dict[int, int]] = {
+    family: {mask: int(length) for length, mask in masks.items() if length} for family, masks in _MASKS.items()
+}
+"""Mask → prefix length."""
+
 
 class Address(NamedTuple):
     """An IP address as a number."""
@@ -38,8 +43,7 @@ class Network(NamedTuple):
     @property
     def prefix(self) -> int | None:
         """The prefix length, or None when the mask is none."""
-        host = self.mask ^ (1 << BITS[self.family]) - 1
-        return None if host & host + 1 else BITS[self.family] - host.bit_length()
+        return _LENGTHS[self.family].get(self.mask)
 
     @property
     def is_host(self) -> bool:
@@ -64,8 +68,8 @@ class Network(NamedTuple):
         return self.overlaps(other) and self.mask & other.mask == other.mask
 
     def __str__(self) -> str:
-        address = format_address(self.family, self.number)
-        return f"{address}/{format_address(self.family, self.mask) if self.prefix is None else self.prefix}"
+        address, prefix = format_address(self.family, self.number), self.prefix
+        return f"{address}/{format_address(self.family, self.mask) if prefix is None else prefix}"
 
 
 def format_address(family: Family, number: int) -> str:
