@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -90,7 +91,14 @@ def read_lines(file: str) -> Iterator[str]:
 
 def read(file: str, assumed: tuple[str, ...] = ()) -> Snapshot:
     """The snapshot or dump in a file, with what is ``assumed``; lines that were passed over are named on standard error."""
-    snapshot = read_snapshot(read_text(file), file)
+    given = read_text(file)
+    # What is read stays to the end: to look through it for garbage, again and again, would take longer than to read it.
+    gc.disable()
+    try:
+        snapshot = read_snapshot(given, file)
+    finally:
+        gc.freeze()
+        gc.enable()
     for dump in snapshot.dumps:
         if dump.ignored:
             passed_over(dump.file, "not iptables-save", dump.ignored)
