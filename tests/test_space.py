@@ -53,6 +53,7 @@ def test_combinations_of_sets(rng: random.Random) -> None:
     assert truth(space, space.both(a, b)) == [x and y for x, y in pairs]
     assert truth(space, space.minus(a, b)) == [x and not y for x, y in pairs]
     assert truth(space, space.complement(a)) == [not x for x in in_a]
+    assert space.disjoint(a, b) == (not any(x and y for x, y in pairs))
 
 
 def test_equal_sets_are_the_same_node(rng: random.Random) -> None:
@@ -72,6 +73,15 @@ def test_fill_puts_a_map_where_another_ends_in_the_hole(rng: random.Random) -> N
     assert [space.at(filled, p) for p in POINTS] == wanted
     assert space.lacks(filled, space.end("a")) == ("a" not in wanted)
     assert set(space.ends(filled)) == set(wanted)
+
+
+def test_a_set_cuts_a_map(rng: random.Random) -> None:
+    space = Space(TOPS)
+    a, b = random_set(rng, space), random_map(rng, space)
+    within = [inside and value for inside, value in zip(truth(space, a), truth(space, b), strict=True)]
+    outside = [not inside and value for inside, value in zip(truth(space, a), truth(space, b), strict=True)]
+    assert truth(space, space.both(a, b)) == within
+    assert truth(space, space.minus(b, a)) == outside
 
 
 def test_turned_and_where(rng: random.Random) -> None:

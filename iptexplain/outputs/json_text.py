@@ -14,6 +14,8 @@ def json_text(value: Any, margin: str = "\n") -> str:
     """
     if isinstance(value, str):
         return quoted(value)
+    if type(value) is int:
+        return str(value)
     if not value or not isinstance(value, dict | list | tuple):
         return json.dumps(value)
     inner = margin + "  "

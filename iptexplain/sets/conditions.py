@@ -81,7 +81,10 @@ class Conditions:
 
     def _within(self, packets: Diagram) -> Diagram:
         """The same packets among those that count, in fewer questions."""
-        return simplified(self.space, packets, self.within, self._short)
+        if self.within == YES:
+            return packets
+        found = self._short.get((packets, self.within))
+        return simplified(self.space, packets, self.within, self._short) if found is None else found
 
     def undecided(self, place: Place, about: Extension | None) -> Diagram:
         """The set for which a condition holds, or a program says yes, that no dump decides: half of all, or what was assumed."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
 from iptexplain.rules.addresses import Address, to_address
+from iptexplain.rules.values import Interval
 from iptexplain.sets.analyse import Analysis
 from iptexplain.sets.boxes import Box
 from iptexplain.sets.spelling import ADDRESSES
@@ -38,14 +40,21 @@ class Examples:
         for name in ("iif", "proto", "src", "dst", "sport", "dport", *names):
             field = self.fields.all[self.fields.level[name]]
             intervals = names.get(name, ((0, field.top),))
-            usual = (n for n in self._usual(name) if any(low <= n <= high for low, high in intervals))
-            packet[name] = field.value(next(usual, intervals[0][0]))
+            packet[name] = field.value(self._ordinary(name, intervals))
         if packet["proto"] not in TRACKED_PORTS:
             packet = {k: v for k, v in packet.items() if k not in ("sport", "dport")}
         if packet["proto"] in PINGS:
             question = min(PINGS[packet["proto"]])
             packet = {"icmp_type": question, "icmp_code": 0, "icmp_id": 1, **packet}
         return {k: v for k, v in packet.items() if k != "flags" or packet["proto"] == "tcp"}
+
+    def _ordinary(self, name: str, intervals: Sequence[Interval]) -> int:
+        """The first of the numbers that an example has where it may, else the lowest."""
+        usual = self._usual(name)
+        if len(intervals) == 1:
+            ((low, high),) = intervals
+            return next((n for n in usual if low <= n <= high), low) if low < high else low
+        return next((n for n in usual if _holds(intervals, n)), intervals[0][0])
 
     def _usual(self, name: str) -> Iterable[int]:
         """Numbers that an example has where it may: of addresses one that documents use, or one that is like most others."""
@@ -58,3 +67,9 @@ class Examples:
         # The first address of a network is nobody's, the second often the host's.
         found = (*(n + 2 for n in starts), *starts)
         return {name: (*(to_address(text).number for text in DOCUMENTED[family, name]), *found) for name in ADDRESSES}
+
+
+def _holds(intervals: Sequence[Interval], number: int) -> bool:
+    """Whether a number lies in one of sorted, separate intervals."""
+    place = bisect_right(intervals, number, key=lambda interval: interval[0])
+    return place > 0 and intervals[place - 1][1] >= number

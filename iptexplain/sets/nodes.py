@@ -143,7 +143,7 @@ class Nodes:
 
     def depends(self, a: Diagram, levels: Collection[int]) -> bool:
         """Whether the value differs with the numbers at ``levels``."""
-        return any(self.level[node] in levels for node in self.reachable(a))
+        return bool(levels) and any(self.level[node] in levels for node in self.reachable(a))
 
     def pick(self, a: Diagram) -> dict[int, int] | None:
         """A point of the set: level → number, without the levels that do not matter; None: the set is empty."""

@@ -92,8 +92,10 @@ class Reach:
                 taken = space.either(taken, here)
             if here != NO and key.fate != "unknown":
                 found.append(key._replace(packets=here))
-        asked = space.union(list(parts.values()))
-        left = space.minus(space.exists(asked, variables), space.union([region.packets for region in found]))
+        known = {key for key in parts if key.fate != "unknown" and key not in open_ones}
+        opened = [region.packets for region in found if region._replace(packets=NO) in open_ones]
+        asked, settled = (space.where(told, some.__contains__) for some in (parts, known))
+        left = space.minus(space.exists(asked, variables), space.either(settled, space.union(opened)))
         return [*found, Region("unknown", left, asked=self._questions(told, left))] if left != NO else found
 
     def _sure(self, parts: dict[Region, Diagram], variables: frozenset[int]) -> dict[str, Diagram]:
