@@ -127,7 +127,7 @@ class Fields:
             Field("proto", 255, _protocol_number, lambda n: PROTOCOLS.get(n, str(n)) if n else "0"),
             address("dst"), address("ctorigdst"), _numbers("dport", 65535), _numbers("ctorigdstport", 65535),
             address("src"), address("ctorigsrc"),
-            *(interfaces.field(name) for name in ("iif", "oif", "physin", "physout")),
+            *(interfaces.field(name) for name in ("oif", "iif", "physin", "physout")),
             _words("ctstate", STATES), _words("ctdir", ("ORIGINAL", "REPLY")),
             _numbers("sport", 65535), _numbers("ctorigsrcport", 65535),
             _numbers("icmp_type", 255), _numbers("icmp_code", 255), _words("fragment", (False, True)),
