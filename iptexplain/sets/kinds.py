@@ -225,9 +225,15 @@ class Kinds:
 
     def by_address(self, name: str, side: str, answer: Callable[[Any], Any]) -> list[Part]:
         """The packets by what ``answer`` says of their address (src or dst); remembered under ``name``."""
+        return self._by(self.places.split, name, side, answer)
+
+    def by_route(self, name: str, side: str, answer: Callable[[Any], Any]) -> list[Part]:
+        """The same for an answer that hangs on nothing but routing: asked for each of a host's many interfaces it costs less."""
+        return self._by(self.places.routed, name, side, answer)
+
+    def _by(self, split: Callable[[Any], Any], name: str, side: str, answer: Callable[[Any], Any]) -> list[Part]:
         if name not in self._split:
-            found = self.places.split(answer)
-            level = self.fields.level[side]
+            level, found = self.fields.level[side], split(answer)
             self._split[name] = [(self.space.among(level, intervals), value) for value, intervals in found.items()]
         return self._split[name]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from iptexplain.host.topology import Topology
@@ -147,24 +148,37 @@ class Roads:
 
     def _sent_back(self, bridge: Bridging, switch: Switch, ways: Mapping[Any, Diagram]) -> Piece:
         """Rewritten packets that leave by the bridge they came in by; see Bridging.loses for who gets to nobody."""
-        ports: dict[tuple[str | None, str], list[Diagram]] = {}
-        owners = {a: e for e in reversed(self.topology.endpoints) for a in e.addresses}
-        for address, owner in owners.items():
-            there = self.space.among(self.level["dst"], [(address.number, address.number)])
-            ports.setdefault((owner.port, bridge.way_out({"dst": address})), []).append(there)
+        ports: dict[Piece, list[Diagram]] = {}
+        for address, there in self._owned.items():
+            ports.setdefault(switch(bridge.name, bridge.way_out({"dst": address})), []).append(there)
         listed = self.topology.known_addresses and self.topology.endpoints
-        cases = []
-        for (port, out), parts in sorted(ports.items(), key=str):
-            same = NO
-            if port and not self.topology.ports.get(port, ("", False))[1]:
-                same = self.kinds.value("physin", port)
-            piece = self.ways.choice(same, self.lost("other"), switch(bridge.name, out))
-            cases.append((self.space.union(parts), piece))
-        found = self.ways.cases(cases, self.lost("neighbour") if listed else switch(bridge.name, SOME_PORT))
+        found = self.ways.cases(
+            [(self.space.union(parts), piece) for piece, parts in ports.items()],
+            self.lost("neighbour") if listed else switch(bridge.name, SOME_PORT),
+        )
+        found = self.ways.choice(self._behind_the_same_port, self.lost("other"), found)
+        refused: dict[str, list[Diagram]] = {}
         for (long, _), where in ways.items():
             if self.topology.family == 4 and isinstance(long, Lost) and long.reason != "ttl":
-                found = self.ways.choice(where, self.lost(long.reason), found)
+                refused.setdefault(long.reason, []).append(where)
+        for reason, parts in refused.items():
+            found = self.ways.choice(self.space.union(parts), self.lost(reason), found)
         return found
+
+    @cached_property
+    def _owned(self) -> dict[Address, Diagram]:
+        """The packets for each machine that is not the host, by its addresses."""
+        owned = [a for e in reversed(self.topology.endpoints) for a in e.addresses]
+        return {a: self.kinds.number("dst", a.number) for a in owned}
+
+    @cached_property
+    def _behind_the_same_port(self) -> Diagram:
+        """The packets for machines behind the port that they came in by, unless that sends them out again."""
+        found = []
+        for address, owner in {a: e for e in reversed(self.topology.endpoints) for a in e.addresses}.items():
+            if owner.port and not self.topology.ports.get(owner.port, ("", False))[1]:
+                found.append(self.space.both(self._owned[address], self.kinds.value("physin", owner.port)))
+        return self.space.union(found)
 
     # -- going out
 
@@ -244,7 +258,7 @@ class Roads:
     # -- kinds of addresses
 
     def _where(self, name: str, holds: Callable[[Address], bool]) -> Diagram:
-        return self.space.union([part for part, truth in self.kinds.by_address(name, "dst", holds) if truth])
+        return self.space.union([part for part, truth in self.kinds.by_route(name, "dst", holds) if truth])
 
     def _by_both(
         self, interface: str, ask: Callable[[Address, Address], Any], source: str = "src"
@@ -252,7 +266,9 @@ class Roads:
         """Each answer and the packets for which it is given, asked for each kind of source (the field) and of destination,
         so far as routing can tell them apart."""
         sources = self._examples(f"{source}@{interface}", source, lambda a: self._as_source(a, interface))
-        targets = self._examples(f"dst@{interface}", "dst", lambda a: self._as_target(a, interface))
+        # Of what IPv4 asks of a destination nothing hangs on the way in.
+        link = interface if self.topology.family == 6 else ""
+        targets = self._examples(f"dst@{link}", "dst", lambda a: self._as_target(a, link))
         found: dict[Any, list[Diagram]] = {}
         for there, destination in targets:
             for here, origin in sources:
@@ -260,7 +276,7 @@ class Roads:
         return {answer: self.space.union(parts) for answer, parts in found.items()}
 
     def _examples(self, name: str, side: str, kind: Callable[[Address], Any]) -> list[tuple[Diagram, Address]]:
-        parts = self.kinds.by_address(name, side, kind)
+        parts = self.kinds.by_route(name, side, kind)
         points = [(part, self.space.pick(part) or {}) for part, _ in parts]
         return [(part, Address(self.topology.family, point.get(self.level[side], 0))) for part, point in points]
 
