@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from iptexplain.generate.wanted import Network, Port, Wanted
+from iptexplain.rules.save import head
 from iptexplain.rules.values import Family
 
 VERSION = "29"
@@ -19,7 +20,7 @@ CHAINS = ("DOCKER", "DOCKER-BRIDGE", "DOCKER-CT", "DOCKER-FORWARD", "DOCKER-INTE
 
 def dump_of(wanted: Wanted) -> str:
     """The rules as iptables-save prints them, of one family; policies are ACCEPT: which the host has, inspect JSON does not tell."""
-    lines = [f"# ip{'6' if wanted.family == 6 else ''}tables-save"]
+    lines = [head(wanted.family)]
     for table, base, own, rules in (
         ("raw", ("PREROUTING", "OUTPUT"), (), _raw(wanted)),
         ("filter", ("INPUT", "FORWARD", "OUTPUT"), CHAINS, _filter(wanted)),

@@ -20,7 +20,7 @@ from iptexplain.generate.uncarried import not_carried
 from iptexplain.host.snapshot import Snapshot
 from iptexplain.rules.model import Dump, Ruleset
 from iptexplain.rules.parse import parse
-from iptexplain.rules.save import save_rule, save_ruleset
+from iptexplain.rules.save import save_dump, save_rule
 
 CALLED = {"docker-proxy": "the source without docker-proxy", "strict": "the source, closed"}
 """What messages call the source's rules after a change."""
@@ -115,8 +115,7 @@ def _as_wanted(snapshot: Snapshot, plan: FamilyPlan) -> Snapshot:
 
 def _printed(ruleset: Ruleset, name: str) -> Dump:
     """Rules that stand in no file, as if they stood in one."""
-    program = "ip6tables-save" if ruleset.family == 6 else "iptables-save"
-    return parse("\n".join([f"# {program}", *save_ruleset(ruleset), ""]), name)
+    return parse(save_dump(ruleset), name)
 
 
 def _check_reading(plan: FamilyPlan, read: Ruleset | None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from iptexplain.rules.answer import Backend
 from iptexplain.rules.extension import Match, Setting
 from iptexplain.rules.model import BASE_CHAINS, Chain, Counters, Dump, Rule, Ruleset, Table
+from iptexplain.rules.values import Family
 
 
 def save_rule(rule: Rule, backend: Backend = Backend.NFT) -> str:
@@ -99,5 +100,16 @@ def save(dump: Dump, backend: Backend | None = None) -> str:
 def _program(ruleset: Ruleset, several: bool) -> Iterator[str]:
     """Where no header says it and it is not IPv4 alone: a comment with the program whose dump this is."""
     if (several or ruleset.family == 6) and not all(t.generated for t in ruleset.tables.values()):
-        backend = {Backend.NFT: "-nft", Backend.LEGACY: "-legacy"}[ruleset.backend] if ruleset.backend_known else ""
-        yield f"# ip{6 if ruleset.family == 6 else ''}tables{backend}-save"
+        yield head(ruleset.family, ruleset.backend if ruleset.backend_known else None)
+
+
+def head(family: Family, backend: Backend | None = None) -> str:
+    """The comment that names the program whose dump this is: of which family, and of which backend where that is known."""
+    suffix = {Backend.NFT: "-nft", Backend.LEGACY: "-legacy", None: ""}[backend]
+    return f"# ip{6 if family == 6 else ''}tables{suffix}-save"
+
+
+def save_dump(ruleset: Ruleset) -> str:
+    """A ruleset that stands in no file as a dump of its own, which is read back as one of this family."""
+    known = ruleset.backend if ruleset.backend_known else None
+    return "\n".join([head(ruleset.family, known), *save_ruleset(ruleset), ""])
