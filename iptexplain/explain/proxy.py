@@ -34,11 +34,16 @@ def proxied(situation: Situation, way: Trace) -> Proxied | None:
     port = next((p for p in situation.docker.ports if _is_for(p, last)), None)
     if port is None:
         return None
+    runs = runs_proxy(situation, port)
+    onward = None if runs is False else _onward(situation, port)
+    return Proxied(port, runs, listens(situation, port) is not None, onward)
+
+
+def runs_proxy(situation: Situation, port: Port) -> bool | None:
+    """Whether docker-proxy serves the port: by the snapshot's listeners, else by the form of the rules. None: nothing tells."""
     listening = listens(situation, port)
     network = situation.docker.network(port.bridge) if port.bridge else None
-    runs = listening if listening is not None else network.userland_proxy if network else None
-    onward = None if runs is False else _onward(situation, port)
-    return Proxied(port, runs, listening is not None, onward)
+    return listening if listening is not None else network.userland_proxy if network else None
 
 
 def listens(situation: Situation, port: Port) -> bool | None:

@@ -7,9 +7,11 @@ from itertools import product
 from typing import NamedTuple
 
 from iptexplain.errors import UsageError
+from iptexplain.explain.senders import on_interface
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import said
-from iptexplain.generate.wish import USER, Line, Wish, line, plain, user_chain
+from iptexplain.generate.asked import Addresses, Asked, Landing, Packets
+from iptexplain.generate.wish import USER, Line, Wish, first_place, line, plain
 from iptexplain.host.endpoints import split_port
 from iptexplain.rules.addresses import Network, to_network
 
@@ -104,14 +106,37 @@ def isolate(situation: Situation, a: Sequence[Side], b: Sequence[Side]) -> Wish:
         )
         for number, pair in enumerate(pairs, 1)
     ]
-    return Wish(situation.family, None, tuple(lines))
+    asked = [
+        Asked("isolate", _names(*pair), _sent(situation, *pair, to_it=False), _landing(situation, pair[1]))
+        for pair in pairs
+    ]
+    return Wish(situation.family, None, tuple(lines), tuple(asked))
 
 
-def allow(situation: Situation, a: Sequence[Side], b: Sequence[Side], service: Service | None) -> Wish:
-    """``a`` may open connections to ``b``; asked behind the rules that DOCKER-USER has already."""
-    rules, end = user_chain(situation)
+def _sent(situation: Situation, source: Side, target: Side, to_it: bool = True) -> Packets:
+    """What one side sends: to the other's addresses, or (by a published port it gets there, too) to any."""
+    return Packets([source.bridge], _addresses(situation, source), dst=_addresses(situation, target) if to_it else None)
+
+
+def _landing(situation: Situation, side: Side) -> Landing:
+    return Landing(side.bridge, _addresses(situation, side) if side.address else None)
+
+
+def _addresses(situation: Situation, side: Side) -> Addresses:
+    interval = side.address.interval if side.address else None
+    return [interval] if interval else on_interface(situation.topology, side.bridge)
+
+
+def _names(source: Side, target: Side) -> dict[str, str]:
+    return {"bridge": source.name, "other": target.name}
+
+
+def allow(
+    situation: Situation, a: Sequence[Side], b: Sequence[Side], service: Service | None, before: bool = False
+) -> Wish:
+    """``a`` may open connections to ``b``; asked behind the rules that DOCKER-USER has already, or ``before`` them."""
     _check(a, b)
-    at = end or rules + 1
+    at = first_place(situation, before)
     filtering: list[Line] = []
     raw: list[Line] = []
     for one, other in product(a, b):
@@ -124,7 +149,19 @@ def allow(situation: Situation, a: Sequence[Side], b: Sequence[Side], service: S
             *_past_raw(situation, other, one, service, "sport"),
         ):
             raw.append(line(situation, "raw", "PREROUTING", len(raw) + 1, options, "allow-raw", **names))
-    return Wish(situation.family, None, tuple(each._replace(opens=True) for each in (*filtering, *raw)))
+    asked = tuple(each for pair in product(a, b) for each in _opened(situation, *pair, service))
+    return Wish(situation.family, None, tuple(each._replace(opens=True) for each in (*filtering, *raw)), asked)
+
+
+def _opened(situation: Situation, one: Side, other: Side, service: Service | None) -> Iterator[Asked]:
+    """What the one sends arrives, and so does the answer."""
+    for source, target, port in ((one, other, "dport"), (other, one, "sport")):
+        packets = _sent(situation, source, target)._replace(answers=source is other)
+        values = {**_names(source, target), "port": ""}
+        if service:
+            packets = packets._replace(proto=service.proto, port=(port, service.port))
+            values["port"] = f"{service.port}/{service.proto}"
+        yield Asked("allow", values, packets, _landing(situation, target), arrives=True)
 
 
 def _wanted(
@@ -160,5 +197,6 @@ def _past_raw(
 
 
 def _networks(situation: Situation, side: Side) -> list[str]:
+    """The addresses of a side: where no rule tells a network's subnet, those of its containers that rules name."""
     network = situation.docker.network(side.bridge)
-    return [str(side.address)] if side.address else list(network.subnets if network else ())
+    return [str(side.address)] if side.address else list(network.subnets or network.containers) if network else []

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from iptexplain.explain.proxy import runs_proxy
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import listed
+from iptexplain.generate.asked import Asked, Landing, Packets
 from iptexplain.generate.between import sides
 from iptexplain.generate.wish import USER, Line, Wish, line, plain
 from iptexplain.recognise.docker_port import Port
-from iptexplain.rules.addresses import Network
+from iptexplain.rules.addresses import Network, to_address, to_network
 
 OWN = "IPTX-RESTRICT"
+LINK_LOCAL = to_network("fe80::/10")
 
 
 class Restriction(NamedTuple):
@@ -62,8 +65,52 @@ def restrict(situation: Situation, wanted: Sequence[Restriction], followed: bool
         line(situation, "filter", own or USER, None if own else number, options, name, **values)
         for number, (options, name, values) in enumerate(rules, 1)
     ]
+    proxied = [
+        line(situation, "filter", "INPUT", 1, options, "restrict-link-local", **values)
+        for one in wanted
+        for options, values in _link_local(situation, one)
+    ]
     jump = [line(situation, "filter", USER, 1, f"-j {own}", "restrict-jump")] if own else []
-    return Wish(situation.family, own, (*made, *jump))
+    asked = tuple(each for one in wanted for each in _asked(situation, one))
+    return Wish(situation.family, own, (*made, *jump, *proxied), asked)
+
+
+def _link_local(situation: Situation, wanted: Restriction) -> Iterator[tuple[str, dict[str, str]]]:
+    """Neighbours with link-local addresses, whom Docker's rules leave to docker-proxy (``! -s fe80::/10``, since 20.10), do not
+    pass DOCKER-USER."""
+    if situation.family == 4 or any(LINK_LOCAL.overlaps(client) for client in wanted.clients):
+        return
+    for port in wanted.ports:
+        if runs_proxy(situation, port) is not False:
+            bound = "" if port.is_everywhere else f"-d {port.host_ip} "
+            which = f"-s {LINK_LOCAL} {bound}! -i lo -p {port.proto} -m {port.proto} --dport {port.host_port}"
+            yield (
+                f"{which} -m addrtype --dst-type LOCAL -m conntrack --ctstate NEW -j DROP",
+                {"host_port": str(port.host_port), "proto": port.proto},
+            )
+
+
+def _asked(situation: Situation, wanted: Restriction) -> Iterator[Asked]:
+    """Nobody else gets to a container by its published port, nor to docker-proxy, nor (``drops_rest``) otherwise to its network."""
+    bridges = [network.bridge for network in situation.docker.networks]
+    by_port: dict[str | None, list[Packets]] = {}
+    for port in wanted.ports:
+        bound = None if port.is_everywhere else [(to_address(port.host_ip).number,) * 2]
+        packets = Packets(
+            but_from=wanted.clients, dst=bound, to_host=bound is None, proto=port.proto, port=("dport", port.host_port)
+        )
+        container = to_address(port.container_ip).number
+        values = {"port": f"{port.host_port}/{port.proto}", "clients": listed(wanted.clients)}
+        yield Asked("restrict", values, packets, Landing(port.bridge, [(container, container)]))
+        if runs_proxy(situation, port) is not False:
+            inside = packets._replace(interfaces=bridges)
+            yield Asked("restrict-proxy", values, packets._replace(but=[inside]), Landing(""))
+            yield Asked("restrict-proxy", values, inside, Landing(""), noted=True)
+        by_port.setdefault(port.bridge, []).append(packets._replace(but_from=()))
+    for bridge, known in by_port.items():
+        if bridge and wanted.drops_rest:
+            packets = Packets(but=[Packets([bridge]), *known])
+            yield Asked("restrict-rest", {"bridge": bridge}, packets, Landing(bridge))
 
 
 def _of_ports(ports: Sequence[Port], clients: Sequence[Network]) -> list[tuple[str, str, dict[str, str]]]:

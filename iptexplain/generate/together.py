@@ -10,10 +10,11 @@ from iptexplain.errors import UsageError
 from iptexplain.explain.nodes import Written
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import said
+from iptexplain.generate.asked import Asked
 from iptexplain.generate.between import Side, allow, isolate, named
 from iptexplain.generate.policy import Between, Policy, Restricted
 from iptexplain.generate.restrict import Restriction, nothing_published, published, restrict
-from iptexplain.generate.wish import Line, Wish, user_chain
+from iptexplain.generate.wish import Line, Wish, first_place
 
 Sides = tuple[Between, Sequence[Side], Sequence[Side]]
 
@@ -82,32 +83,34 @@ def _meet(some: Iterable[Side], others: Iterable[Side]) -> bool:
     )
 
 
-def together(situation: Situation, here: Meant, written: Written) -> Wish:
+def together(situation: Situation, here: Meant, written: Written, before: bool = False) -> Wish:
     """The rules of one family, which must have a chain DOCKER-USER. What a wish cannot be made of is told with its line.
 
-    In DOCKER-USER then come: who is kept apart; who may use published ports; the rules that are there; what is let through. Among
-    the last, no wish's drop stands before what another lets through.
+    In DOCKER-USER then come: who is kept apart; who may use published ports; the rules that are there; what is let through (or
+    that ``before`` them). Among the last, no wish's drop stands before what another lets through.
     """
     lines: dict[str, list[Line]] = {"allow": [], "isolate": []}
+    asked: list[Asked] = []
     for kind, sides in (("allow", here.allow), ("isolate", here.isolate)):
         for wish, one, other in sides:
             try:
                 made = allow(situation, one, other, wish.service) if kind == "allow" else isolate(situation, one, other)
                 lines[kind] += made.lines
+                asked += made.asked
             except UsageError as e:
                 written.wrong(wish.location, e.message)
-    rules, end = user_chain(situation)
     passing = [line for line in lines["allow"] if line.table == "filter"]
     passing.sort(key=lambda line: line.options.endswith("-j DROP"))
     restricted = [restriction for _, restriction in here.restrict]
     ports = restrict(situation, restricted, followed=bool(passing)) if restricted else Wish(situation.family, None, ())
     return ports._replace(
+        asked=(*ports.asked, *asked),
         lines=(
-            *_numbered(passing, end or rules + 1),
+            *_numbered(passing, first_place(situation, before)),
             *_numbered([line for line in lines["allow"] if line.table == "raw"], 1),
             *ports.lines,
             *_numbered(lines["isolate"], 1),
-        )
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from iptexplain.errors import UsageError
@@ -11,11 +11,14 @@ from iptexplain.explain.difference import Compared, Flow, compare
 from iptexplain.explain.rule import read_rule
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import said
+from iptexplain.generate.asked import Asked
+from iptexplain.generate.fulfil import Fulfilment, fulfilment
 from iptexplain.generate.reason import Reason
-from iptexplain.rules.model import BASE_CHAINS, Dump, Table, Verdict
+from iptexplain.rules.model import BASE_CHAINS, Dump, Place, Table, Verdict
 from iptexplain.rules.parse import parse
-from iptexplain.rules.save import save_rule, save_table
+from iptexplain.rules.save import head, save_rule, save_table
 from iptexplain.rules.values import Family
+from iptexplain.sets.same import same_places
 
 USER = "DOCKER-USER"
 SIDES = ("DUMP", "RESULT")
@@ -44,22 +47,39 @@ class Line(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """The rules of one family, in the order in which they are added. ``chain``: the one that must be made before, if any."""
+    """The rules of one family, in the order in which they are added. ``chain``: the one that must be made before, if any; ``asked``:
+    what is to be so with them."""
 
     family: Family
     chain: str | None
     lines: tuple[Line, ...]
+    asked: tuple[Asked, ...] = ()
 
 
 class Proved(NamedTuple):
-    """What the rules change. ``strangers``: the flows that change although nobody asked for it, or perhaps do."""
+    """What the rules change, and whether what was asked for is so with them.
+
+    ``strangers``: the flows that change although nobody asked for it, or perhaps do; ``same``: a rule's place in the rules with the
+    new ones → the place that it had before, or something that is no place.
+    """
 
     compared: tuple[Compared, ...]
     strangers: tuple[Flow, ...]
+    fulfilment: Fulfilment
+    same: Mapping[Place, Hashable]
+
+    @property
+    def decided(self) -> bool:
+        return self.fulfilment.decided and all(one.decided for one in self.compared)
 
     @property
     def holds(self) -> bool:
-        return not self.strangers and all(one.decided for one in self.compared)
+        return self.decided and not self.strangers and not self.fulfilment.missed
+
+    def named(self, by: Place | str | None) -> tuple[str, Place | str | None]:
+        """A rule of the rules with the new ones by its place in those that were given, and which of SIDES that is."""
+        same = self.same.get(by, by) if isinstance(by, Place) else by
+        return (SIDES[0], same) if same is None or isinstance(same, Place | str) else (SIDES[1], by)
 
     @property
     def flows(self) -> list[Flow]:
@@ -90,15 +110,15 @@ def lacks_user_chain(situation: Situation) -> str | None:
     )
 
 
-def user_chain(situation: Situation) -> tuple[int, int | None]:
-    """How many rules DOCKER-USER has, and the number of the RETURN at its end, or None where there is none."""
-    chain = situation.ruleset.tables["filter"].chains[USER]
-    ends = chain.rules and chain.rules[-1].target == Verdict("RETURN") and not any(chain.rules[-1].conditions())
-    return len(chain.rules), len(chain.rules) if ends else None
+def first_place(situation: Situation, before: bool) -> int:
+    """The number of a new rule of DOCKER-USER: the last that is asked, before the RETURN at the end, or ``before`` all others."""
+    rules = situation.ruleset.tables["filter"].chains[USER].rules
+    ends = rules and rules[-1].target == Verdict("RETURN") and not any(rules[-1].conditions())
+    return 1 if before else len(rules) if ends else len(rules) + 1
 
 
 def prove(situation: Situation, wish: Wish) -> Proved:
-    """Compare the rules with and without the new ones for all packets."""
+    """Compare the rules with and without the new ones for all packets, and ask those with them for what was wished for."""
     text = with_wish(situation, wish)
     made = parse(text, SIDES[1])
     opens = {each.command(): each.opens for each in wish.lines}
@@ -107,7 +127,19 @@ def prove(situation: Situation, wish: Wish) -> Proved:
     before, after = (situation.snapshot._replace(dumps=(dump,)) for dump in (old, made))
     compared = tuple(compare(before, after, SIDES))
     strangers = [flow for one in compared for flow in one.flows if not _is_asked(one, flow, new)]
-    return Proved(compared, tuple(strangers))
+    return Proved(compared, tuple(strangers), fulfilment(_result(situation, made), wish.asked), _same(situation, made))
+
+
+def _result(situation: Situation, made: Dump) -> Situation:
+    """The host with the new rules."""
+    half = situation.half
+    others = [Dump(half.dump.file, half.dump.text, (half.ruleset,))] if half else []
+    snapshot = situation.snapshot._replace(dumps=(made, *others))
+    return Situation(snapshot, situation.family, (made, made.rulesets[0]))
+
+
+def _same(situation: Situation, made: Dump) -> Mapping[Place, Hashable]:
+    return same_places(situation.ruleset, made.rulesets[0])
 
 
 def _is_asked(compared: Compared, flow: Flow, new: Mapping[int, bool]) -> bool:
@@ -124,7 +156,7 @@ def with_wish(situation: Situation, wish: Wish) -> str:
 
 def _lines(situation: Situation, wish: Wish) -> Iterator[str]:
     ruleset = situation.ruleset
-    yield "# ip6tables-save" if situation.family == 6 else "# iptables-save"
+    yield head(situation.family, ruleset.backend if ruleset.backend_known else None)
     for name in BASE_CHAINS:
         mine = [each for each in wish.lines if each.table == name]
         table = ruleset.tables.get(name)

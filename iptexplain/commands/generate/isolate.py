@@ -25,8 +25,9 @@ def command(
     """Write rules for DOCKER-USER by which nothing passes between A and B.
 
     A and B are Docker networks (name or bridge) or containers (name or address). The rules do not see what docker-proxy
-    carries, nor, where the kernel does not show bridged packets to iptables, what passes within one network. What the
-    rules change is compared for all packets and said on standard error; the exit status is 1 when something else changes.
+    carries, nor, where the kernel does not show bridged packets to iptables, what passes within one network. The result is
+    asked about all packets: whether any that opens a connection still arrives, and whether anything else changes. What came
+    of it is said on standard error; the exit status is 1 when it is not so.
     """
     found = named(families(read_named(dump, inspected)), a, b)
     ctx.exit(answer([(s, partial(isolate, s, one, other)) for s, one, other in found], syntax, proof))

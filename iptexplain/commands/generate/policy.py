@@ -9,7 +9,7 @@ import click
 from iptexplain.commands._docker import docker_option, read_named
 from iptexplain.commands._io import DUMP
 from iptexplain.commands._written import read_written, refuse
-from iptexplain.commands.generate._wish import answer, families, wish_options
+from iptexplain.commands.generate._wish import answer, before_option, families, wish_options
 from iptexplain.errors import UsageError
 from iptexplain.generate.policy import read_policy
 from iptexplain.generate.together import meant, together
@@ -19,10 +19,13 @@ from iptexplain.generate.wish import lacks_user_chain
 @click.command("policy", epilog=DUMP)
 @click.argument("policy", metavar="POLICY")
 @click.argument("dump", metavar="DUMP")
+@before_option
 @wish_options
 @docker_option
 @click.pass_context
-def command(ctx: click.Context, policy: str, dump: str, syntax: str, proof: str | None, inspected: str | None) -> None:
+def command(
+    ctx: click.Context, policy: str, dump: str, before: bool, syntax: str, proof: str | None, inspected: str | None
+) -> None:
     """Write rules for DOCKER-USER by many wishes of restrict, allow and isolate at once.
 
     POLICY is a YAML file with one list or more under the keys restrict, allow and isolate. One of POLICY and DUMP may be
@@ -40,8 +43,8 @@ def command(ctx: click.Context, policy: str, dump: str, syntax: str, proof: str 
 
     'port' and both 'from' and 'to' can be a list. Nothing that is kept apart, or closed by 'drop-rest', may be allowed.
 
-    What all of the rules change is compared for all packets and said on standard error; the exit status is 1 when
-    something else changes, or a family has no place for the rules.
+    The result is asked about all packets: whether every wish is fulfilled, and whether anything else changes. What came of
+    it is said on standard error; the exit status is 1 when it is not so, or a family has no place for the rules.
     """
     if policy == dump == "-":
         raise UsageError("POLICY and DUMP cannot both be standard input: name a file for one of them")
@@ -49,7 +52,7 @@ def command(ctx: click.Context, policy: str, dump: str, syntax: str, proof: str 
     if not any(wishes):
         refuse(written.errors, "POLICY")
     found = meant(wishes, families(read_named(dump, inspected)), written)
-    made = {s.family: together(s, here, written) for s, here in found if not lacks_user_chain(s)}
+    made = {s.family: together(s, here, written, before) for s, here in found if not lacks_user_chain(s)}
     if written.errors:
         refuse(written.errors, "POLICY")
     ctx.exit(answer([(s, partial(made.__getitem__, s.family)) for s, _ in found], syntax, proof))

@@ -41,9 +41,10 @@ def command(
     """Write rules for DOCKER-USER that leave published ports to some clients.
 
     The rules ask for the port that the client asked for, because Docker has rewritten it before. Connections that are open
-    already go on. The host's own programs, and what docker-proxy carries, do not pass DOCKER-USER. A family in which no
-    client was named is closed for these ports. What the rules change is compared for all packets and said on standard
-    error; the exit status is 1 when something else changes as well.
+    already go on. The host's own programs, and what docker-proxy carries from containers, do not pass DOCKER-USER. A family
+    in which no client was named is closed for these ports. The result is asked about all packets: whether any of others
+    still gets in, and whether anything else changes. What came of it is said on standard error; the exit status is 1 when
+    it is not so.
     """
     if not (ports or container or network):
         raise UsageError("say which ports: --port, --container or --network")
