@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
 import subprocess
 import sys
@@ -266,19 +267,16 @@ def test_load_test_says_that_the_kernel_takes_them() -> None:
     result = load_test(FIXTURES / "docker/20.10/ipv6/snapshot.json")
     assert result.exit_code == 0
     said = [line for line in result.stderr.splitlines() if line.endswith(": this kernel loads the rules.")]
-    assert [line.partition(":")[0] for line in said] == [
-        f"IPv{f}, {b}" for f in (4, 6) for b in ("nf_tables", "legacy")
-    ]
+    programs = ["nf_tables", "legacy", *(["legacy by python-iptables"] if importlib.util.find_spec("iptc") else [])]
+    assert [line.partition(":")[0] for line in said] == [f"IPv{f}, {p}" for f in (4, 6) for p in programs]
 
 
 @pytest.mark.parametrize(
     ("rule", "backends"),
     [
         ("-m set --match-set nosuch src -j DROP", ["nf_tables", "legacy"]),
-        (
-            "-p tcp -j TCPMSS --clamp-mss-to-pmtu",
-            ["legacy"],
-        ),  # only for SYN: iptables-legacy names no more than COMMIT's line
+        # Only for SYN: iptables-legacy names no more than COMMIT's line.
+        ("-p tcp -j TCPMSS --clamp-mss-to-pmtu", ["legacy"]),
     ],
 )
 def test_load_test_names_the_rule_that_is_refused(rule: str, backends: list[str], tmp_path: Path) -> None:
@@ -289,3 +287,35 @@ def test_load_test_names_the_rule_that_is_refused(rule: str, backends: list[str]
     for backend in backends:
         said = result.stderr.partition(f"IPv4, {backend}: the rules are refused.")[2]
         assert said.split("\n")[2].strip() == f"-A IPTX-USER {rule}"
+
+
+@pytest.mark.usefixtures("iptc")
+def test_load_test_by_python_iptables(tmp_path: Path) -> None:
+    """What the kernel refuses is a failure; what the library cannot write is said, and no fault of the rules."""
+    source, end, name = tmp_path / "dump", "-A DOCKER-USER -j RETURN", "IPv4, legacy by python-iptables: "
+    for rule, status, said in (
+        ("-p tcp -j TCPMSS --clamp-mss-to-pmtu", 1, "the rules are refused."),
+        (
+            '-p tcp -m comment --comment "it\'s" -m multiport ! --dports 80,443 -j DROP',
+            0,
+            "this kernel loads the rules.",
+        ),
+        ("-j LOG", 0, "python-iptables cannot write this rule: "),
+    ):
+        dump = DOCKERS.read_text().replace(end, f"-A DOCKER-USER {rule}")
+        source.write_text(dump.replace(":DOCKER-USER", ":LOG - [0:0]\n:DOCKER-USER") if rule == "-j LOG" else dump)
+        result = load_test(source)
+        assert result.exit_code == status, result.stderr
+        told = result.stderr.partition(name + said)[2]
+        assert told
+        assert status == 0 or told.split("\n")[2].strip() == f"-A IPTX-USER {rule}"
+
+
+def test_load_test_comes_last(tmp_path: Path) -> None:
+    """Behind a long proof, so that a refusal is what is read."""
+    source = tmp_path / "dump"
+    rule = "-A DOCKER-USER -m set --match-set nosuch src -j DROP"
+    source.write_text(DOCKERS.read_text().replace("-A DOCKER-USER -j RETURN", rule))
+    result = CliRunner().invoke(program, ["generate", "replace", str(source), "--load-test"])
+    assert result.exit_code == 1
+    assert result.stderr.index("proved") < result.stderr.index("the rules are refused")

@@ -21,12 +21,11 @@ from iptexplain.generate.plan import STYLES, Plan, plan
 from iptexplain.generate.prove import Step, is_proved, proof_json, prove
 from iptexplain.generate.refuse import refuse
 from iptexplain.generate.source import read_source
-from iptexplain.host.scratch import is_there, load, program
+from iptexplain.host.scratch import loaders
 from iptexplain.host.snapshot import SCHEMA, Snapshot
 from iptexplain.outputs import formats
 from iptexplain.outputs.iptables_restore import restore_text
 from iptexplain.outputs.text import text
-from iptexplain.rules.answer import Backend
 from iptexplain.rules.values import Family
 
 
@@ -66,7 +65,8 @@ from iptexplain.rules.values import Family
 )
 @click.option(
     "--load-test", is_flag=True,
-    help="Load the result in a network namespace that is thrown away at once, with both backends, and say what this kernel refuses. It needs root.",
+    help="Load the result in a network namespace that is thrown away at once, with both backends (into legacy with python-iptables, too, "
+    "if it is installed), and say what this kernel refuses. It needs root.",
 )  # fmt: skip
 @click.option(
     "--prove/--no-prove",
@@ -122,14 +122,13 @@ def command(
     for half in (a for s in found for a in s.assumptions if a.name == "missing_half"):
         click.echo(f"note: {text(missing.render(a=half))}", err=True, nl=False)
     _write(formats()[syntax].render(whole, comments), file)
-    loads = all([_loads(s, whole, n, comments) for n, s in enumerate(found)]) if load_test else True
     if not wants_proof:
         click.echo("Not proved: --no-prove was given, so nobody has compared these rules with the source.", err=True)
-        ctx.exit(0 if loads else 1)
-    steps = [_prove(s, whole, n, comments) for n, s in enumerate(found)]
+    steps = [_prove(s, whole, n, comments) for n, s in enumerate(found) if wants_proof]
     if proof:
         answer = proof_json([step for some in steps for step in some])
         save(proof, json.dumps({"schema": SCHEMA, **answer}, indent=2) + "\n")
+    loads = all([_loads(s, whole, n, comments) for n, s in enumerate(found)]) if load_test else True
     ctx.exit(0 if loads and all(map(is_proved, steps)) else 1)
 
 
@@ -181,26 +180,18 @@ def _prove(situation: Situation, whole: Plan, number: int, comments: bool) -> li
 
 
 def _loads(situation: Situation, whole: Plan, number: int, comments: bool) -> bool:
-    """Load one family's rules with each backend, and say on standard error what came of it."""
+    """Load one family's rules with each program, and say on standard error what came of it."""
     family = whole.families[number]
     rules = restore_text(whole, family, comments)
+    lines = ["", *rules.split("\n")]
     template = environment().get_template("documents/loaded.j2")
-    refusals = []
-    for backend in Backend:
-        missing = not is_there(family.family, backend)
-        sets = situation.snapshot.facts.get("ipsets", "")
-        refusal = None if missing else load(rules, family.family, backend, sets)
-        line = rules.split("\n")[refusal.line - 1] if refusal and refusal.line else ""
-        called = program(family.family, backend)
-        click.echo(
-            template.render(
-                family=family.family, backend=backend.value, missing=missing, refusal=refusal, rule=line, program=called
-            ),
-            err=True,
-            nl=False,
-        )
-        refusals.append(refusal)
-    return not any(refusals)
+    tried = [
+        (each, each.load(rules, situation.snapshot.facts.get("ipsets", "")) if each.is_there else None)
+        for each in loaders(family.family)
+    ]
+    for loader, answer in tried:
+        click.echo(template.render(loader=loader, tried=answer, lines=lines), err=True, nl=False)
+    return not any(answer and answer.refusal for _, answer in tried)
 
 
 def _told(step: Step) -> str:
