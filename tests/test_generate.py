@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from iptexplain.commands import program
 from iptexplain.explain.situation import Situation
+from iptexplain.explain.words import remark
 from iptexplain.generate.plan import STYLES, FamilyPlan, Plan, plan
 from iptexplain.generate.prove import is_proved, prove
 from iptexplain.host.snapshot import read_snapshot
@@ -380,3 +381,42 @@ def test_hosts_that_nobody_recorded_are_proved(version: str) -> None:
             assert table and table.policy == "DROP", (seed, style)
             assert {flow.kind for flow in strangers} == {"closed"}, (seed, style)
             assert is_proved(prove(situation, *planned(situation, style, keeps_proxy=True))), (seed, style)
+
+
+def test_comments_of_many_networks_are_lines_that_can_be_loaded(tmp_path: Path) -> None:
+    """A sentence of the header names them all; iptables-restore reads no line beyond 10,239 bytes."""
+    dump = ["*filter", ":INPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]", ":DOCKER - [0:0]", ":DOCKER-USER - [0:0]",
+            ":DOCKER-ISOLATION-STAGE-1 - [0:0]", ":DOCKER-ISOLATION-STAGE-2 - [0:0]", "-A FORWARD -j DOCKER-USER",
+            "-A FORWARD -j DOCKER-ISOLATION-STAGE-1"]  # fmt: skip
+    bridges = [f"br-{n:012x}" for n in range(400)]
+    for name in bridges:
+        dump += [f"-A FORWARD -o {name} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", f"-A FORWARD -o {name} -j DOCKER",
+                 f"-A FORWARD -i {name} ! -o {name} -j ACCEPT", f"-A FORWARD -i {name} -o {name} -j ACCEPT"]  # fmt: skip
+    for name in bridges:
+        dump.append(f"-A DOCKER-ISOLATION-STAGE-1 -i {name} ! -o {name} -j DOCKER-ISOLATION-STAGE-2")
+    dump += [f"-A DOCKER-ISOLATION-STAGE-2 -o {name} -j DROP" for name in bridges]
+    dump += [
+        "-A DOCKER-ISOLATION-STAGE-1 -j RETURN",
+        "-A DOCKER-ISOLATION-STAGE-2 -j RETURN",
+        "-A DOCKER-USER -j RETURN",
+        "COMMIT",
+        "",
+    ]
+    (tmp_path / "rules.v4").write_text("\n".join(dump))
+    result = CliRunner().invoke(program, ["generate", "replace", str(tmp_path / "rules.v4"), "--no-prove"])
+    comments = [line for line in result.stdout.splitlines() if line.startswith("#")]
+    assert result.exit_code == 0 and max(map(len, comments)) <= 142
+    assert set(bridges) <= set(" ".join(comments).replace(",", " ").replace(":", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("short", ["# short"]),
+        ("", ["#"]),
+        (f"  {'word ' * 30}", [f"#   {' '.join(['word'] * 27)}", "#   word word word"]),
+        ("x" * 2500, ["# " + "x" * 2000, "# " + "x" * 500]),
+    ],
+)
+def test_remarks(text: str, lines: list[str]) -> None:
+    assert remark(text).split("\n") == lines

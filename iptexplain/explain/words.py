@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import textwrap
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
@@ -18,6 +20,12 @@ from iptexplain.rules.model import Jump, Place, Rule, Verdict
 from iptexplain.rules.parameters import Parameters
 from iptexplain.rules.values import Range
 from iptexplain.sets.fields import ANOTHER
+
+WIDTH = 140
+"""How long the lines of comments are."""
+
+LONGEST_WORD = 2000
+"""How many characters of a word stand on one line."""
 
 
 @cache
@@ -36,7 +44,7 @@ def environment() -> jinja2.Environment:
         ports=ports, listed=listed, either=either, phrase=phrase, said=said, interface=interface, code=code, lines=lines,
         place=place, places=places, at=at, side=side, came_by=came_by,
         with_port=with_port, client=client, open_port=open_port, conditions=conditions,
-        shell=shell,
+        shell=shell, remark=remark,
         assuming=assuming,
         clients=clients, count=count, sentence=sentence, sentence_start=sentence_start,
         lower_first=lower_first, size=size, duration=duration, per=per, span=span,
@@ -84,6 +92,18 @@ def code(text: Any) -> str:
 def shell(text: Any) -> str:
     """A word of a command that can be pasted into a shell."""
     return shlex.quote(said(str(text)))
+
+
+def remark(text: str) -> str:
+    """Lines as comments of a readable width; what is indented stays so. iptables-restore reads no line beyond 10,239 bytes, so words
+    stay whole, but for such as are very long by themselves."""
+    return "\n".join(f"# {line}".rstrip() for told in text.split("\n") for line in _wrapped(told))
+
+
+def _wrapped(text: str) -> list[str]:
+    indent = " " * (len(text) - len(text.lstrip(" ")))
+    words = re.sub(rf"\S{{{LONGEST_WORD}}}", r"\g<0> ", text)
+    return textwrap.wrap(words, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def assuming(assumption: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from iptexplain.explain.words import environment
+from iptexplain.explain.words import environment, remark
 from iptexplain.generate.plan import FamilyPlan, Plan, Planned
 from iptexplain.rules.extension import Setting
 from iptexplain.rules.matches.comment import LIMIT, Comment
@@ -60,7 +60,7 @@ def restore_body(family: FamilyPlan, comments: bool) -> str:
 def header(plan: Plan) -> str:
     """What the file says of itself, as comment lines."""
     text = environment().get_template("outputs/header.j2").render(plan=plan)
-    return "\n".join(f"# {line}".rstrip() for line in text.strip("\n").split("\n"))
+    return remark(text.strip("\n"))
 
 
 def rule_text(planned: Planned, family: FamilyPlan, comments: bool) -> str:
