@@ -11,11 +11,12 @@ from iptexplain.explain.senders import on_interface
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import said
 from iptexplain.generate.asked import Addresses, Asked, Landing, Packets
+from iptexplain.generate.engine import ANSWERS
+from iptexplain.generate.wanted import PROTOCOLS
 from iptexplain.generate.wish import USER, Line, Wish, first_place, line, plain
 from iptexplain.host.endpoints import split_port
 from iptexplain.rules.addresses import Network, to_network
 
-PROTOCOLS = ("tcp", "udp", "sctp")
 DIRECT = ("direct", "direct-port", "direct-subnet")
 """Roles of Docker's rules in raw that drop what is sent straight to a container."""
 
@@ -170,7 +171,7 @@ def _wanted(
     """From where to where, which packets and with what verdict, and why. Where answers have to be let past raw, which does not know
     connections yet, what is no answer is dropped here; what goes to a published port (DNAT) never was."""
     yield one, other, f"{_ports(service, 'dport')} -j ACCEPT".strip(), "allow-there"
-    yield other, one, "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "allow-back"
+    yield other, one, f"{ANSWERS} -j ACCEPT", "allow-back"
     if _is_guarded(situation, one) and one.bridge != other.bridge:
         match = f"{_ports(service, 'sport')} -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP"
         yield other, one, match.strip(), "allow-back-only"

@@ -12,7 +12,7 @@ from iptexplain.generate.reason import Reason, reason_of
 from iptexplain.recognise.docker_chains import is_dockers
 from iptexplain.recognise.shape import Found
 from iptexplain.rules.answer import Backend
-from iptexplain.rules.model import BASE_CHAINS, Chain, Counters, Jump, Place, Rule, Ruleset, Table
+from iptexplain.rules.model import BASE_CHAINS, Chain, Counters, Jump, Rule, Ruleset, Table
 from iptexplain.rules.values import Family
 
 
@@ -71,7 +71,7 @@ class DraftTable:
 
 
 class Draft:
-    """The rules of one family. ``sources``: the file that the kept rules stand in."""
+    """The rules of one family. ``file``: the source, in which the kept rules stand; ``backend``: as whose rules they are spelled."""
 
     def __init__(self, family: Family, backend: Backend, file: str) -> None:
         self.family, self.backend, self.file = family, backend, file
@@ -124,10 +124,8 @@ def draft_of(situation: Situation) -> Draft:
                 new.own.add(chain.name)
             new.chains[chain.name] = [
                 entry
-                for number, rule in enumerate(chain.rules, 1)
-                for entry in _entries(
-                    draft, situation, rule, roles.get(Place(table.name, chain.name, number, rule.line))
-                )
+                for place, rule in chain.placed(table.name)
+                for entry in _entries(draft, situation, rule, roles.get(place))
             ]
     return draft
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from iptexplain.generate.proxy import LOOPBACK
 from iptexplain.generate.wanted import Network, Port, Wanted
 from iptexplain.rules.save import head
 from iptexplain.rules.values import Family
 
 VERSION = "29"
-LOOPBACK = {4: "127.0.0.0/8", 6: "::1/128"}
 HOST = {4: "/32", 6: "/128"}
 ANSWERS = "-m conntrack --ctstate RELATED,ESTABLISHED"
 CHAINS = ("DOCKER", "DOCKER-BRIDGE", "DOCKER-CT", "DOCKER-FORWARD", "DOCKER-INTERNAL", "DOCKER-USER")

@@ -9,6 +9,7 @@ from iptexplain.errors import UsageError
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import said
 from iptexplain.generate import flat, names, proxy, strict
+from iptexplain.generate.carried import served
 from iptexplain.generate.draft import Draft, draft_of
 from iptexplain.generate.reason import Reason
 from iptexplain.generate.wish import USER
@@ -142,9 +143,8 @@ def _frozen(draft: Draft, situation: Situation, changes: tuple[tuple[str, Rulese
     still_open = tuple(n.bridge for n in docker.networks if n.bridge not in dropped)
     forward = ruleset.chain("filter", "FORWARD")
     closed_by = "policy" if forward and forward.policy == "DROP" else "nothing" if still_open else "drops"
-    served = sorted({p.bridge for p in docker.ports if p.bridge})
     gone = any(name == "docker-proxy" for name, _ in changes) and not proxy.keeps_loopback(draft)
-    looped = served if draft.family == 4 and gone else []
+    looped = sorted(n.bridge for n in served(docker)) if draft.family == 4 and gone else []
     return FamilyPlan(
         draft.family, tables, ruleset, changes, closed_by, still_open, tuple(n.bridge for n in docker.networks), tuple(looped),
         tuple(n.bridge for n in docker.networks if n.icc is False),

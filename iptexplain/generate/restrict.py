@@ -10,6 +10,7 @@ from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import listed
 from iptexplain.generate.asked import Asked, Landing, Packets
 from iptexplain.generate.between import sides
+from iptexplain.generate.engine import ANSWERS
 from iptexplain.generate.wish import USER, Line, Wish, line, plain
 from iptexplain.recognise.docker_port import Port
 from iptexplain.rules.addresses import Network, to_address, to_network
@@ -56,7 +57,7 @@ def restrict(situation: Situation, wanted: Sequence[Restriction], followed: bool
     names = {c for t in situation.ruleset.tables.values() for c in t.chains}
     own = next(n for n in (OWN, *(f"{OWN}-{i}" for i in range(2, 1000))) if n not in names) if own else None
     rules: list[tuple[str, str, dict[str, str]]] = [
-        ("-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN", "restrict-answers", {}),
+        (f"{ANSWERS} -j RETURN", "restrict-answers", {}),
         *(rule for one in wanted for rule in _of_ports(one.ports, one.clients)),
     ]
     closed = dict.fromkeys(p.bridge for one in wanted if one.drops_rest for p in one.ports if p.bridge)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from iptexplain.explain.situation import Situation
 from iptexplain.generate.draft import Draft, DraftTable, Entry
+from iptexplain.generate.engine import ANSWERS
 from iptexplain.generate.names import own_name
 from iptexplain.generate.ports import group_ports
 from iptexplain.recognise.docker import Docker
@@ -11,7 +12,6 @@ from iptexplain.recognise.docker_network import Network
 from iptexplain.recognise.docker_port import Link, Port
 from iptexplain.recognise.shape import Found
 
-ANSWERS = "-m conntrack --ctstate RELATED,ESTABLISHED"
 KEPT = ("jump-user", "user-end")
 """Roles of filter's rules that stay: the administrator's place."""
 

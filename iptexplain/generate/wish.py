@@ -30,7 +30,8 @@ FALLS = {"closed", "refused"}
 class Line(NamedTuple):
     """A rule to be inserted at the place ``at`` of its chain, or appended (None). ``options`` as iptables-save spells them.
 
-    ``opens``: packets may be let through by it, and none be stopped; else they may be stopped by it, and none be let through.
+    ``opens``: it is there to let packets through (or to narrow what such a line lets through), so a packet that it decides about may
+    get further than before, and none less far; else it is there to stop packets, and none may get further than before.
     """
 
     table: str

@@ -5,10 +5,8 @@ The rules stand beside the tasks: Ansible copies a file byte by byte, while it w
 
 from __future__ import annotations
 
-from iptexplain.explain.words import environment
 from iptexplain.generate.plan import Plan
-from iptexplain.outputs import iptables_restore
-from iptexplain.outputs.iptables_restore import Output, header
+from iptexplain.outputs.iptables_restore import Output, beside
 
 FORMAT = "ansible"
 """What ``--format`` calls it."""
@@ -18,6 +16,4 @@ NEEDS_FILE = True
 
 def render(plan: Plan, comments: bool) -> list[Output]:
     """The tasks, and a file for each family."""
-    families = [family.family for family in plan.families]
-    tasks = environment().get_template("outputs/ansible.j2").render(header=header(plan), families=families)
-    return [Output(".yml", tasks), *iptables_restore.render(plan, comments)]
+    return beside(plan, comments, FORMAT, ".yml")

@@ -27,6 +27,13 @@ def render(plan: Plan, comments: bool) -> list[Output]:
     return [Output(f".v{family.family}", restore_text(plan, family, comments)) for family in plan.families]
 
 
+def beside(plan: Plan, comments: bool, syntax: str, suffix: str) -> list[Output]:
+    """The file of a ``syntax`` that only says how rules are loaded, and beside it the files for iptables-restore that hold them."""
+    families = [family.family for family in plan.families]
+    text = environment().get_template(f"outputs/{syntax}.j2").render(header=header(plan), families=families)
+    return [Output(suffix, text), *render(plan, comments)]
+
+
 def restore_text(plan: Plan, family: FamilyPlan, comments: bool) -> str:
     """The rules of one family as a file for iptables-restore."""
     program = "ip6tables" if family.family == 6 else "iptables"

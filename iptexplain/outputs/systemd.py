@@ -6,10 +6,8 @@ are those that iptables-restore reads. The unit finds them by its own name (``%N
 
 from __future__ import annotations
 
-from iptexplain.explain.words import environment
 from iptexplain.generate.plan import Plan
-from iptexplain.outputs import iptables_restore
-from iptexplain.outputs.iptables_restore import Output, header
+from iptexplain.outputs.iptables_restore import Output, beside
 
 FORMAT = "systemd"
 """What ``--format`` calls it."""
@@ -19,6 +17,4 @@ NEEDS_FILE = True
 
 def render(plan: Plan, comments: bool) -> list[Output]:
     """The unit, and a file for each family."""
-    families = [family.family for family in plan.families]
-    unit = environment().get_template("outputs/systemd.j2").render(header=header(plan), families=families)
-    return [Output(".service", unit), *iptables_restore.render(plan, comments)]
+    return beside(plan, comments, FORMAT, ".service")
