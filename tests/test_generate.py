@@ -420,3 +420,11 @@ def test_comments_of_many_networks_are_lines_that_can_be_loaded(tmp_path: Path) 
 )
 def test_remarks(text: str, lines: list[str]) -> None:
     assert remark(text).split("\n") == lines
+
+
+def test_the_proof_says_what_it_is_of_when_the_rules_are_for_nft() -> None:
+    source = str(FIXTURES / "docker/20.10/two-networks/snapshot.json")
+    for syntax, said in (("nft", True), ("restore", False)):
+        result = CliRunner().invoke(program, ["generate", "replace", source, "--format", syntax])
+        assert result.exit_code == 0
+        assert ("these rules as iptables spells them" in result.stderr) is said

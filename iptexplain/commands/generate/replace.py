@@ -124,7 +124,7 @@ def command(
     _write(formats()[syntax].render(whole, comments), file)
     if not wants_proof:
         click.echo("Not proved: --no-prove was given, so nobody has compared these rules with the source.", err=True)
-    steps = [_prove(s, whole, n, comments) for n, s in enumerate(found) if wants_proof]
+    steps = [_prove(s, whole, n, comments, syntax) for n, s in enumerate(found) if wants_proof]
     if proof:
         answer = proof_json([step for some in steps for step in some])
         save(proof, json.dumps({"schema": SCHEMA, **answer}, indent=2) + "\n")
@@ -154,7 +154,7 @@ def _bridges(situations: Sequence[Situation], egress: tuple[str, ...], style: st
     return frozenset(bridges[name] for name in egress)
 
 
-def _prove(situation: Situation, whole: Plan, number: int, comments: bool) -> list[Step]:
+def _prove(situation: Situation, whole: Plan, number: int, comments: bool, syntax: str) -> list[Step]:
     """Compare one family, and say on standard error what was proved."""
     family = whole.families[number]
     steps = prove(situation, family, restore_text(whole, family, comments))
@@ -171,6 +171,7 @@ def _prove(situation: Situation, whole: Plan, number: int, comments: bool) -> li
         "steps": shown,
         "proved": is_proved(steps),
         "decided": all(s.decided for s in steps),
+        "syntax": syntax,
     }
     click.echo(text(template.render(**facts, loopback=family.loopback_bridges)), err=True, nl=False)
     for step in steps:
