@@ -86,7 +86,7 @@ def test_rules_are_those_of_docker_29(family: int) -> None:
         ):
             continue
         docker = read_inspected(json.dumps(inspected(s)), "inspect.json")
-        made = rules(dump_of(wanted(docker, s.family, "inspect.json")))  # type: ignore[arg-type]
+        made = rules(dump_of(wanted(docker, s.family)))  # type: ignore[arg-type]
         assert made == set(Engine("29.7.2", s).rules()), (seed, n)
 
 

@@ -34,7 +34,10 @@ def read_source(text: str, file: str) -> Source:
         raise UsageError(
             f"{said(file)}: there is no bridge network in it: 'docker network inspect $(docker network ls -q)' prints them"
         )
-    found = [wanted(docker, family, file) for family in FAMILIES]
+    try:
+        found = [wanted(docker, family) for family in FAMILIES]
+    except UsageError as e:
+        raise UsageError(f"{said(file)}: {e.message}") from None
     dumps = [parse(dump_of(w), f"{file}[IPv{w.family}]") for w in found if w.networks]
     notes = dict.fromkeys(note for w in found for note in w.notes)
     return Source(Snapshot(tuple(dumps), {"docker": docker}), VERSION, tuple(notes))

@@ -37,6 +37,8 @@ class Network(NamedTuple):
     snat: str | None
     mode: str
     trusted: tuple[str, ...]
+    host_ip: str
+    """The host's address at which ports are published that name none; "": all of them."""
 
 
 class Port(NamedTuple):
@@ -68,24 +70,24 @@ class Wanted(NamedTuple):
     notes: tuple[str, ...]
 
 
-def wanted(docker: dict[str, Any], family: Family, file: str) -> Wanted:
+def wanted(docker: dict[str, Any], family: Family) -> Wanted:
     """The networks and ports of inspect JSON (host/inspected.py). Raises UsageError for what no rule can stand for, with its name."""
-    networks = {n["Name"]: _network(n, docker, family) for n in docker["networks"] if _is_bridge(n, file)}
+    networks = {n["Name"]: _network(n, docker, family) for n in docker["networks"] if _is_bridge(n)}
     here = {name: network for name, network in networks.items() if network.subnets}
     notes: list[str] = []
-    ports = tuple(p for c in docker["containers"] for p in _ports(c, networks, family, file, notes))
+    ports = tuple(p for c in docker["containers"] for p in _ports(c, networks, family, notes))
     links = tuple(x for c in docker["containers"] for x in _links(c, docker, here, family))
     return Wanted(family, tuple(here.values()), ports, links, tuple(notes))
 
 
-def _is_bridge(network: dict[str, Any], file: str) -> bool:
+def _is_bridge(network: dict[str, Any]) -> bool:
     driver, name = network.get("Driver"), said(network["Name"])
     if driver == "overlay" and "encrypted" in (network.get("Options") or {}):
         raise UsageError(
-            f"{said(file)}: network {name}: an encrypted overlay network needs rules that Docker alone can keep up to date"
+            f"network {name}: an encrypted overlay network needs rules that Docker alone can keep up to date"
         )
     if driver not in ("bridge", "overlay", *WITHOUT_RULES):
-        raise UsageError(f"{said(file)}: network {name}: what the driver '{said(str(driver))}' needs is not known")
+        raise UsageError(f"network {name}: what the driver '{said(str(driver))}' needs is not known")
     return bool(driver == "bridge")
 
 
@@ -118,7 +120,13 @@ def _network(network: dict[str, Any], docker: dict[str, Any], family: Family) ->
         snat=_checked(snat, family, name) if snat else None,
         mode="nat" if mode == "isolated" else mode,
         trusted=trusted,
+        host_ip=_host_ip(str(options.get(f"{BRIDGE}host_binding_ipv4", "")), name),
     )
+
+
+def _host_ip(address: str, owner: str) -> str:
+    """Bound to 0.0.0.0, a port is published at the IPv6 addresses, too; it may be one of IPv6, whatever its option is called."""
+    return _checked(address, 6 if ":" in address else 4, owner) if address not in ("", "0.0.0.0") else ""
 
 
 def _checked(address: str, family: Family, owner: str) -> str:
@@ -133,32 +141,27 @@ def _flag(options: dict[str, Any], name: str) -> bool:
     return str(options.get(name, "true")).lower() not in ("false", "0", "f")
 
 
-def _ports(
-    container: dict[str, Any], networks: dict[str, Network], family: Family, file: str, notes: list[str]
-) -> Iterator[Port]:
+def _ports(container: dict[str, Any], networks: dict[str, Network], family: Family, notes: list[str]) -> Iterator[Port]:
     settings = container.get("NetworkSettings", {})
-    published = {inner: bindings for inner, bindings in (settings.get("Ports") or {}).items() if bindings}
+    running = {inner: bindings for inner, bindings in (settings.get("Ports") or {}).items() if bindings}
     planned = (container.get("HostConfig") or {}).get("PortBindings") or {}
     name = said(container["Name"].lstrip("/"))
-    if planned and not published:
-        raise UsageError(
-            f"{said(file)}: container {name}: it is not running, so its address, which rules must name, is missing"
-        )
-    if not published:
+    if planned and not running:
+        raise UsageError(f"container {name}: it is not running, so its address, which rules must name, is missing")
+    published = {inner: [b for b in bindings if _may_be(b, family)] for inner, bindings in running.items()}
+    if not any(published.values()):
         return
-    network, address = _served_by(container, networks, family, file, notes)
+    network, address = _served_by(container, networks, family, notes)
     for inner, bindings in published.items():
         port, _, proto = inner.partition("/")
         if not port.isdecimal() or proto not in PROTOCOLS:
-            raise UsageError(f"{said(file)}: container {name}: '{said(inner)}' is no port that rules can publish")
+            raise UsageError(f"container {name}: '{said(inner)}' is no port that rules can publish")
         for binding in bindings:
-            host_ip = binding.get("HostIp", "")
+            host_ip = binding.get("HostIp") or (network.host_ip if network else "")
             if host_ip and (":" in host_ip) is not (family == 6):
                 continue
             if not str(binding.get("HostPort", "")).isdecimal():
-                raise UsageError(
-                    f"{said(file)}: container {name}: which port of the host leads to {said(inner)} is missing"
-                )
+                raise UsageError(f"container {name}: which port of the host leads to {said(inner)} is missing")
             if network and address:
                 host = None if host_ip in EVERYWHERE else _checked(host_ip, family, name)
                 yield Port(network, host, int(binding["HostPort"]), _checked(address, family, name), int(port), proto)
@@ -168,8 +171,13 @@ def _ports(
                 )
 
 
+def _may_be(binding: dict[str, Any], family: Family) -> bool:
+    """Whether a port is published in a family, as far as its own address of the host tells."""
+    return not binding.get("HostIp") or (":" in binding["HostIp"]) is (family == 6)
+
+
 def _served_by(
-    container: dict[str, Any], networks: dict[str, Network], family: Family, file: str, notes: list[str]
+    container: dict[str, Any], networks: dict[str, Network], family: Family, notes: list[str]
 ) -> tuple[Network | None, str | None]:
     """The network that published ports lead by, that of the default gateway, and the container's address there.
 
@@ -179,20 +187,16 @@ def _served_by(
     name = said(container["Name"].lstrip("/"))
     attached = container.get("NetworkSettings", {}).get("Networks") or {}
     unknown = sorted(n for n, s in attached.items() if n not in networks and s.get("IPAddress"))
-    outside = sorted(
-        (n for n in attached if n in networks and not networks[n].internal), key=lambda n: (-_priority(attached[n]), n)
-    )
+    outside = to_outside(attached, networks)
     if unknown and not outside:
         raise UsageError(
-            f"{said(file)}: container {name}: its ports lead by network {said(unknown[0])}, of which 'docker network inspect' would tell, or "
+            f"container {name}: its ports lead by network {said(unknown[0])}, of which 'docker network inspect' would tell, or "
             "which is no bridge network: then Docker serves its ports in another way"
         )
     here = [n for n in outside if attached[n].get(ADDRESS[family])]
     missing = next((n for n in outside if networks[n].subnets), None) if family == 4 and not here else None
     if missing:
-        raise UsageError(
-            f"{said(file)}: container {name}: its address on network {said(missing)} is missing; is it running?"
-        )
+        raise UsageError(f"container {name}: its address on network {said(missing)} is missing; is it running?")
     if len(here) > 1:
         chosen = (
             "the one with the highest gateway priority"
@@ -203,6 +207,12 @@ def _served_by(
             f"{name} is on {len(here)} networks with IPv{family}: its ports lead by {said(here[0])}, {chosen}, as Docker chooses"
         )
     return (networks[here[0]], attached[here[0]][ADDRESS[family]]) if here else (None, None)
+
+
+def to_outside(attached: dict[str, Any], networks: dict[str, Network]) -> list[str]:
+    """The networks by which a container's ports may lead, the one first that Docker takes where its family is on."""
+    found = (n for n in attached if n in networks and not networks[n].internal)
+    return sorted(found, key=lambda n: (-_priority(attached[n]), n))
 
 
 def _priority(settings: dict[str, Any]) -> int:
