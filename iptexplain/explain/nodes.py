@@ -77,8 +77,8 @@ class Written:
         return found
 
 
-def from_yaml(text: str, file: str) -> Written:
-    """A YAML text: its one document as a node, or none when it is empty or cannot be read."""
+def from_yaml(text: str, file: str, keeps_nulls: bool = False) -> Written:
+    """A YAML text: its one document as a node, or none when it is empty or cannot be read. ``keeps_nulls``: as empty texts."""
     import yaml
 
     written = Written(file, YAML_BREAK.split(text))
@@ -90,7 +90,7 @@ def from_yaml(text: str, file: str) -> Written:
         return written
     try:
         root = loader.get_single_node()
-        written.nodes = [_Composed(written).node(root)] if root else []
+        written.nodes = [_Composed(written, keeps_nulls).node(root)] if root else []
     except yaml.MarkedYAMLError as e:
         mark = e.problem_mark or e.context_mark or loader.get_mark()
         said = ", ".join(filter(None, (e.context, e.problem)))
@@ -105,8 +105,8 @@ def from_yaml(text: str, file: str) -> Written:
 class _Composed:
     """Nodes from those of PyYAML. What an alias names is read once, however often it is named."""
 
-    def __init__(self, written: Written) -> None:
-        self.written = written
+    def __init__(self, written: Written, keeps_nulls: bool) -> None:
+        self.written, self.keeps_nulls = written, keeps_nulls
         self.values: dict[int, str | list[Node] | dict[str, Node]] = {}
 
     def node(self, node: yaml.Node, key: yaml.Node | None = None) -> Node:
@@ -129,6 +129,8 @@ class _Composed:
                 self.written.wrong(self._at(key), "a key must be a text")
             elif not is_null:
                 pairs.append((str(key.value), self.node(value, key)))
+            elif self.keeps_nulls:
+                pairs.append((str(key.value), Node(self._at(value), "", self._at(key))))
         return self.written.mapping(pairs)
 
 

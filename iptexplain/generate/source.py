@@ -1,12 +1,16 @@
-"""What rules are generated from: a dump or a snapshot with Docker's rules, or Docker's inspect JSON, which has none."""
+"""What rules are generated from: a dump or a snapshot with Docker's rules, or Docker's inspect JSON or a compose file, which have none."""
 
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from iptexplain.errors import UsageError
+from iptexplain.errors import DumpError, ParseError, UsageError
+from iptexplain.explain.expectations import DUMP
 from iptexplain.explain.words import said
+from iptexplain.generate.compose.facts import inspected
+from iptexplain.generate.compose.project import SUFFIXES, Project, is_compose, read_project
 from iptexplain.generate.engine import VERSION, dump_of
 from iptexplain.generate.wanted import wanted
 from iptexplain.host.inspect_file import read_inspected
@@ -15,6 +19,7 @@ from iptexplain.rules.parse import parse
 
 RULES = ("iptables", "ip6tables", "schema")
 """The keys that tell a snapshot from inspect JSON."""
+TRIED = "; it is no snapshot and no inspect JSON either, which begin with { or [, and no compose file, which has the key 'services' on top"
 
 
 class Source(NamedTuple):
@@ -25,22 +30,52 @@ class Source(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def read_source(text: str, file: str) -> Source:
-    """Told apart by content. Raises DumpError for what cannot be read, UsageError for what rules cannot stand for."""
+def read_source(text: str, file: str, folder: str = "", given: Mapping[str, str] | None = None) -> Source:
+    """Told apart by content. ``folder`` and ``given`` are for a compose file (compose/project.py).
+
+    Raises DumpError for what cannot be read, UsageError for what rules cannot stand for.
+    """
+    if is_compose(text) or (file.endswith(SUFFIXES) and not DUMP.search(text)):
+        return _composed(read_project(text, file, folder, given or {}), file)
     if not _is_inspected(text):
-        return Source(read_snapshot(text, file))
+        return Source(_snapshot(text, file))
     docker = read_inspected(text, file)
     if not any(n.get("Driver") == "bridge" for n in docker["networks"]):
         raise UsageError(
             f"{said(file)}: there is no bridge network in it: 'docker network inspect $(docker network ls -q)' prints them"
         )
     try:
-        found = [wanted(docker, family) for family in FAMILIES]
+        snapshot, notes = _made_up(docker, file)
     except UsageError as e:
         raise UsageError(f"{said(file)}: {e.message}") from None
+    return Source(snapshot, VERSION, notes)
+
+
+def _made_up(docker: dict[str, Any], file: str) -> tuple[Snapshot, tuple[str, ...]]:
+    """The rules that an engine would write, and what was taken for granted for them."""
+    found = [wanted(docker, family) for family in FAMILIES]
     dumps = [parse(dump_of(w), f"{file}[IPv{w.family}]") for w in found if w.networks]
-    notes = dict.fromkeys(note for w in found for note in w.notes)
-    return Source(Snapshot(tuple(dumps), {"docker": docker}), VERSION, tuple(notes))
+    return Snapshot(tuple(dumps), {"docker": docker}), tuple(dict.fromkeys(note for w in found for note in w.notes))
+
+
+def _composed(project: Project, file: str) -> Source:
+    """The rules of an engine."""
+    docker = inspected(project)
+    if project.written.errors:
+        raise DumpError(project.written.errors)
+    snapshot, notes = _made_up(docker, file)
+    return Source(snapshot, VERSION, (*project.assumed(), *notes))
+
+
+def _snapshot(text: str, file: str) -> Snapshot:
+    try:
+        return read_snapshot(text, file)
+    except DumpError as e:
+        first = e.errors[0]
+        start = text.lstrip("\ufeff \t\r\n")[:1]
+        if DUMP.search(text) or start in ("{", "") or not first.location:
+            raise
+        raise DumpError([ParseError(first.message + TRIED, first.location, first.text), *e.errors[1:]]) from None
 
 
 def _is_inspected(text: str) -> bool:

@@ -6,12 +6,12 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
 import click
 
+from iptexplain.commands._compose import digest, env_file_option, surroundings
 from iptexplain.commands._io import read_text
 from iptexplain.errors import UsageError
 from iptexplain.explain.situation import Situation
@@ -76,17 +76,25 @@ from iptexplain.rules.values import Family
     help="Compare the result with the source for all packets.",
 )
 @click.option("--proof", metavar="FILE", help="Write what was proved into FILE, as JSON.")
+@env_file_option
 @click.pass_context
 def command(
     ctx: click.Context, source: str, syntax: str, style: str, family: str, egress: tuple[str, ...], keep_proxy: bool, comments: bool,
     file: str | None, wants_proof: bool, proof: str | None,
-    load_test: bool,
+    load_test: bool, env_files: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Write the rules of a host whose Docker daemon has "iptables": false.
 
     SOURCE is what iptables-save prints on a host where Docker writes its rules itself, or a snapshot (JSON), which knows
-    more. It can be what 'docker network inspect' and 'docker inspect' print, too, one after the other: then it is as if
-    Docker 29 had written its rules for these networks and containers.
+    more. It can be what 'docker network inspect' and 'docker inspect' print, too, one after the other, or a compose file:
+    then it is as if Docker 29 had written its rules for these networks and containers.
+
+    Of a compose file all must be written down that Docker would choose when it starts: of each network the bridge's name
+    (driver_opts: com.docker.network.bridge.name) and the subnet (ipam), of each published port the host's port, and the
+    address of its container (ipv4_address, ipv6_address). What is missing is said all at once, each with its line and
+    what to write. docker0 is taken to be as Docker makes it. A network that is external can be
+    described under its own x-iptexplain, in the words of a network: {driver_opts: ..., ipam: ...}. One file is read:
+    'docker compose config' prints several, or one with extends or include, as one. Variables are set by --env-file.
 
     The result is the host's whole ruleset: rules that do what Docker's did, in chains of our own, and all other rules
     where they stood. Each rule says why it is there; what the daemon needs, and what differs from Docker on purpose,
@@ -105,7 +113,8 @@ def command(
     if file in (None, "-") and hasattr(formats()[syntax], "NEEDS_FILE"):
         raise UsageError(f"--format {syntax} makes several files: name them with --output NAME")
     given = read_text(source)
-    read = read_source(given, source)
+    around = surroundings(source, env_files)
+    read = read_source(given, source, around.folder, around.variables)
     families = _families(read.snapshot, family)
     snapshot, notes = with_sets(read.snapshot, families)
     read = read._replace(snapshot=snapshot, notes=(*read.notes, *notes))
@@ -115,9 +124,9 @@ def command(
     plans = tuple(plan(s, style, keep_proxy, bridges) for s in found)
     for note in read.notes:
         click.echo(f"note: {note}", err=True)
-    digest = sha256(given.encode("utf-8", "surrogateescape")).hexdigest()
+    inputs = ((source, digest(given)), *around.inputs)
     sets = snapshot.facts.get("ipsets", "")
-    whole = Plan(((source, digest),), version("iptexplain"), style, keep_proxy, plans, read.notes, read.engine, sets)
+    whole = Plan(inputs, version("iptexplain"), style, keep_proxy, plans, read.notes, read.engine, sets)
     missing = environment().get_template("documents/missing_half.j2")
     for half in (a for s in found for a in s.assumptions if a.name == "missing_half"):
         click.echo(f"note: {text(missing.render(a=half))}", err=True, nl=False)
