@@ -22,6 +22,9 @@ _LENGTHS: dict[Family, dict[int, int]] = {
 }
 """Mask → prefix length."""
 
+LONGEST = 100
+"""How many digits of a number are read; Python refuses thousands."""
+
 
 class Address(NamedTuple):
     """An IP address as a number."""
@@ -91,7 +94,7 @@ def to_address(text: str, family: Family | None = None) -> Address:
 def _short_address(text: str) -> Address:
     """``127.1`` as xtables_ipparse_any reads it: the parts given, zeros after them."""
     words = text.strip(".").split(".")
-    if "" in words or any(int(w) > 255 for w in words):
+    if "" in words or any(len(w) > LONGEST or int(w) > 255 for w in words):
         raise OptionError(f"'{text}' is not an IPv4 address")
     parts = [int(w) for w in words]
     return Address(4, int.from_bytes(bytes(parts + [0] * (4 - len(parts))), "big"))
@@ -105,7 +108,7 @@ def to_network(text: str, family: Family | None = None) -> Network:
     if not sep:
         mask = (1 << bits) - 1
     elif length.isdecimal():
-        if int(length) > bits:
+        if len(length) > LONGEST or int(length) > bits:
             raise OptionError(f"prefix length {length} is longer than {bits}")
         mask = (1 << bits) - (1 << bits - int(length))
     else:

@@ -141,7 +141,7 @@ _SERVICES: dict[str, int] = {}
 def to_port(text: str) -> int:
     """A port number, or the number of a service name that this machine's /etc/services knows."""
     if text.isdecimal() and text.isascii():
-        port = int(text)
+        port = to_int(text.lstrip("0") or "0")
     elif text in _SERVICES:
         port = _SERVICES[text]
     else:
