@@ -9,6 +9,7 @@ from iptexplain.explain.rule import read_rule
 from iptexplain.explain.situation import Situation
 from iptexplain.generate.ext_bridges import ONE_EACH, members
 from iptexplain.generate.reason import Reason, reason_of
+from iptexplain.generate.wish import Wish
 from iptexplain.recognise.docker_chains import is_dockers
 from iptexplain.recognise.shape import Found
 from iptexplain.rules.answer import Backend
@@ -89,6 +90,15 @@ class Draft:
         """A rule of our own: ``CHAIN options`` as iptables-save spells them, and why."""
         _, rule, _ = read_rule(f"-A {text}", table, self.family)
         return Entry(rule, Reason(name, values))
+
+    def add_wish(self, wish: Wish) -> None:
+        """Rules of the administrator's, as if their commands had been given."""
+        if wish.chain:
+            self.table("filter").chains[wish.chain] = []
+        for line in wish.lines:
+            entries = self.table(line.table).chains[line.chain]
+            entry = self.entry(line.table, f"{line.chain} {line.options}", line.reason.name, **line.reason.values)
+            entries.insert(len(entries) if line.at is None else line.at - 1, entry._replace(own=False))
 
     def entries(self) -> Iterator[tuple[DraftTable, str, Entry]]:
         for table in self.tables.values():

@@ -12,7 +12,7 @@ from iptexplain.generate import flat, names, proxy, strict
 from iptexplain.generate.carried import served
 from iptexplain.generate.draft import Draft, draft_of
 from iptexplain.generate.reason import Reason
-from iptexplain.generate.wish import USER
+from iptexplain.generate.wish import USER, Wish
 from iptexplain.rules.model import Rule, Ruleset
 from iptexplain.rules.values import Family
 
@@ -65,6 +65,8 @@ class FamilyPlan(NamedTuple):
     """The bridges that published ports lead to from loopback: they need route_localnet."""
     apart_inside: tuple[str, ...] = ()
     """The bridges whose containers may not talk to each other (icc is off)."""
+    wish: Wish | None = None
+    """What was wished for beside what the source does."""
 
     @property
     def ends_proxy(self) -> bool:
@@ -93,16 +95,22 @@ class Plan(NamedTuple):
         return list(dict.fromkeys(name for family in self.families for name, _ in family.changes))
 
 
-def plan(situation: Situation, style: str, keeps_proxy: bool, egress: frozenset[str]) -> FamilyPlan:
+def plan(
+    situation: Situation, style: str, keeps_proxy: bool, egress: frozenset[str], wish: Wish | None = None
+) -> FamilyPlan:
     """The rules that stand in for Docker's in one family.
 
-    ``keeps_proxy``: docker-proxy goes on; ``egress``: the bridges whose containers may open connections, in style ``strict``.
+    ``keeps_proxy``: docker-proxy goes on; ``egress``: the bridges whose containers may open connections, in style ``strict``;
+    ``wish``: rules of the administrator's that the source does not have.
     """
     draft = draft_of(situation)
     changes: list[tuple[str, Ruleset]] = []
     if not keeps_proxy and proxy.is_used(situation.docker):
         proxy.without_proxy(draft, situation)
         changes.append(("docker-proxy", draft.ruleset()))
+    if wish:
+        draft.add_wish(wish)
+        changes.append(("x-iptexplain", draft.ruleset()))
     STYLES[style](draft, situation, egress)
     if style == "strict":
         changes.append(("strict", draft.ruleset()))
@@ -110,7 +118,7 @@ def plan(situation: Situation, style: str, keeps_proxy: bool, egress: frozenset[
     names.prune(draft)
     names.rename(draft)
     names.gather(draft, by_bridge=style == "docker")
-    return _frozen(draft, situation, tuple(changes))
+    return _frozen(draft, situation, tuple(changes), wish)
 
 
 def _check_kept(draft: Draft, situation: Situation) -> None:
@@ -126,7 +134,9 @@ def _check_kept(draft: Draft, situation: Situation) -> None:
                 )
 
 
-def _frozen(draft: Draft, situation: Situation, changes: tuple[tuple[str, Ruleset], ...]) -> FamilyPlan:
+def _frozen(
+    draft: Draft, situation: Situation, changes: tuple[tuple[str, Ruleset], ...], wish: Wish | None
+) -> FamilyPlan:
     ruleset = draft.ruleset()
     tables = tuple(
         PlannedTable(
@@ -147,5 +157,5 @@ def _frozen(draft: Draft, situation: Situation, changes: tuple[tuple[str, Rulese
     looped = sorted(n.bridge for n in served(docker)) if draft.family == 4 and gone else []
     return FamilyPlan(
         draft.family, tables, ruleset, changes, closed_by, still_open, tuple(n.bridge for n in docker.networks), tuple(looped),
-        tuple(n.bridge for n in docker.networks if n.icc is False),
+        tuple(n.bridge for n in docker.networks if n.icc is False), wish,
     )  # fmt: skip

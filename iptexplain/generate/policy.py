@@ -53,7 +53,7 @@ def read_policy(text: str, file: str) -> tuple[Policy, Written]:
             written.wrong(root.location, f"write a mapping with restrict, allow and isolate, not {root.kind}")
             continue
         written.check_keys(root.value, KINDS, HELP)
-        reader = _Reader(written)
+        reader = Reader(written)
         policy.restrict.extend(filter(None, map(reader.restricted, reader.items(root.value.get("restrict")))))
         policy.allow.extend(wish for item in reader.items(root.value.get("allow")) for wish in reader.allowed(item))
         policy.isolate.extend(
@@ -64,7 +64,7 @@ def read_policy(text: str, file: str) -> tuple[Policy, Written]:
     return policy, written
 
 
-class _Reader:
+class Reader:
     """Nodes as wishes. What is wrong is told and left out, so that the rest can be checked."""
 
     def __init__(self, written: Written) -> None:
@@ -78,21 +78,21 @@ class _Reader:
         return []
 
     def restricted(self, item: Node) -> Restricted | None:
-        found = self._mapping(item, ("port", "from", "container", "network", "drop-rest"), ("from",))
+        found = self.mapping(item, ("port", "from", "container", "network", "drop-rest"), ("from",))
         if not {"port", "container", "network"} & found.keys():
             if found:
                 self.written.wrong(item.location, "say which ports: 'port', 'container' or 'network' is missing")
             return None
-        ports = tuple(self._texts(found, "port", str))
-        clients = tuple(self._texts(found, "from", to_network))
-        names = {key: next(self._texts(found, key, str, several=False), None) for key in ("container", "network")}
-        rest = next(self._texts(found, "drop-rest", _truth, several=False), False)
+        ports = tuple(self.texts(found, "port", str))
+        clients = tuple(self.texts(found, "from", to_network))
+        names = {key: next(self.texts(found, key, str, several=False), None) for key in ("container", "network")}
+        rest = next(self.texts(found, "drop-rest", truth, several=False), False)
         return Restricted(item.location, ports, clients, names["container"], names["network"], rest)
 
     def allowed(self, item: Node) -> Iterator[Between]:
         """A list under from or to stands for a wish with each of its items."""
-        found = self._mapping(item, ("from", "to"), ("from", "to"))
-        for a, (b, service) in product(self._texts(found, "from", str), list(self._texts(found, "to", split_service))):
+        found = self.mapping(item, ("from", "to"), ("from", "to"))
+        for a, (b, service) in product(self.texts(found, "from", str), list(self.texts(found, "to", split_service))):
             yield Between(item.location, a, b, service)
 
     def isolated(self, item: Node) -> Iterator[Between]:
@@ -102,10 +102,10 @@ class _Reader:
                 item.location, "write a list of two names or more, such as '- [n1, n2]': nothing passes between any two"
             )
             return
-        names = list(self._texts({"isolate": item}, "isolate", str))
+        names = list(self.texts({"isolate": item}, "isolate", str))
         yield from (Between(item.location, a, b) for a, b in combinations(names, 2))
 
-    def _mapping(self, item: Node, keys: tuple[str, ...], needed: tuple[str, ...]) -> dict[str, Node]:
+    def mapping(self, item: Node, keys: tuple[str, ...], needed: tuple[str, ...]) -> dict[str, Node]:
         if not isinstance(item.value, dict):
             self.written.wrong(item.location, f"write a mapping with {', '.join(keys)}, not {item.kind}")
             return {}
@@ -115,7 +115,7 @@ class _Reader:
                 self.written.wrong(item.location, f"'{key}' is missing")
         return item.value
 
-    def _texts(self, found: dict[str, Node], key: str, read: Callable[[str], T], several: bool = True) -> Iterator[T]:
+    def texts(self, found: dict[str, Node], key: str, read: Callable[[str], T], several: bool = True) -> Iterator[T]:
         """The values of a key that are right: one, or a list."""
         node = found.get(key)
         if node is None:
@@ -133,7 +133,7 @@ class _Reader:
                 self.written.wrong(item.location, f"{key}: {e.message}")
 
 
-def _truth(text: str) -> bool:
+def truth(text: str) -> bool:
     if text.lower() not in TRUTHS:
         raise OptionError(f"'{said(text)}' is neither true nor false")
     return TRUTHS[text.lower()]

@@ -17,12 +17,16 @@ from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import said
 from iptexplain.generate.plan import FamilyPlan
 from iptexplain.generate.uncarried import not_carried
+from iptexplain.generate.wish import is_asked
 from iptexplain.host.snapshot import Snapshot
 from iptexplain.rules.model import Dump, Ruleset
 from iptexplain.rules.parse import parse
 from iptexplain.rules.save import save_dump, save_rule
 
-CALLED = {"docker-proxy": "the source without docker-proxy", "strict": "the source, closed"}
+CALLED = {
+    "docker-proxy": "the source without docker-proxy", "x-iptexplain": "the source with what x-iptexplain asks for",
+    "strict": "the source, closed",
+}  # fmt: skip
 """What messages call the source's rules after a change."""
 
 RESULT = "the generated rules"
@@ -74,24 +78,35 @@ def prove(situation: Situation, plan: FamilyPlan, text: str) -> list[Step]:
         (None, RESULT, made),
     ]
     return [
-        _step(situation, change, (old, new), compare(_on(host, before), _on(host, after), (old, new)))
+        _step(situation, plan, change, (old, new), compare(_on(host, before), _on(host, after), (old, new)))
         for (_, old, before), (change, new, after) in pairwise(stages)
     ]
 
 
-def _step(situation: Situation, change: str | None, names: tuple[str, str], compared: Sequence[Compared]) -> Step:
-    strangers = tuple(flow for one in compared for flow in MEANT[change](situation, one))
+def _step(
+    situation: Situation, plan: FamilyPlan, change: str | None, names: tuple[str, str], compared: Sequence[Compared]
+) -> Step:
+    strangers = tuple(flow for one in compared for flow in MEANT[change](situation, plan, one))
     return Step(change, names, tuple(compared), strangers)
 
 
-def _opening(situation: Situation, compared: Compared) -> list[Flow]:
+def _opening(situation: Situation, plan: FamilyPlan, compared: Compared) -> list[Flow]:
     """What a change does that may close, and never open."""
     return [flow for flow in compared.flows if flow.kind not in ("closed", "refused")]
 
 
-MEANT: dict[str | None, Callable[[Situation, Compared], Sequence[Flow]]] = {
-    None: lambda situation, compared: compared.flows,
-    "docker-proxy": not_carried,
+def _not_asked(situation: Situation, plan: FamilyPlan, compared: Compared) -> list[Flow]:
+    """What the rules do that were wished for, but not that."""
+    opens = {f"-A {each.chain} {each.options}": each.opens for each in plan.wish.lines} if plan.wish else {}
+    lines = _printed(dict(plan.changes)["x-iptexplain"], "").text.split("\n")
+    new = {number: opens[line] for number, line in enumerate(lines, 1) if line in opens}
+    return [flow for flow in compared.flows if not is_asked(compared, flow, new)]
+
+
+MEANT: dict[str | None, Callable[[Situation, FamilyPlan, Compared], Sequence[Flow]]] = {
+    None: lambda situation, plan, compared: compared.flows,
+    "docker-proxy": lambda situation, plan, compared: not_carried(situation, compared),
+    "x-iptexplain": _not_asked,
     "strict": _opening,
 }
 """A change → what differs and is not meant."""

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from iptexplain.errors import DumpError, ParseError, UsageError
 from iptexplain.explain.expectations import DUMP
+from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import said
 from iptexplain.generate.compose.facts import inspected
 from iptexplain.generate.compose.project import SUFFIXES, Project, is_compose, read_project
+from iptexplain.generate.compose.wishes import has_wishes, wishes_of
 from iptexplain.generate.engine import VERSION, dump_of
+from iptexplain.generate.together import meant, together
 from iptexplain.generate.wanted import wanted
+from iptexplain.generate.wish import Wish
 from iptexplain.host.inspect_file import read_inspected
 from iptexplain.host.snapshot import FAMILIES, Snapshot, read_snapshot
 from iptexplain.rules.parse import parse
+from iptexplain.rules.values import Family
 
 RULES = ("iptables", "ip6tables", "schema")
 """The keys that tell a snapshot from inspect JSON."""
@@ -23,11 +29,13 @@ TRIED = "; it is no snapshot and no inspect JSON either, which begin with { or [
 
 
 class Source(NamedTuple):
-    """``engine``: the engine whose rules were made up for it, None where it has rules; ``notes``: what was taken for granted."""
+    """``engine``: the engine whose rules were made up for it, None where it has rules; ``notes``: what was taken for granted;
+    ``wishes``: what a compose file asks for under x-iptexplain."""
 
     snapshot: Snapshot
     engine: str | None = None
     notes: tuple[str, ...] = ()
+    wishes: Mapping[Family, Wish] = MappingProxyType({})
 
 
 def read_source(text: str, file: str, folder: str = "", given: Mapping[str, str] | None = None) -> Source:
@@ -59,12 +67,22 @@ def _made_up(docker: dict[str, Any], file: str) -> tuple[Snapshot, tuple[str, ..
 
 
 def _composed(project: Project, file: str) -> Source:
-    """The rules of an engine."""
+    """The rules of an engine, and what the file wishes for beside them."""
     docker = inspected(project)
     if project.written.errors:
         raise DumpError(project.written.errors)
     snapshot, notes = _made_up(docker, file)
-    return Source(snapshot, VERSION, (*project.assumed(), *notes))
+    wishes = _wishes(project, snapshot) if has_wishes(project) else {}
+    return Source(snapshot, VERSION, (*project.assumed(), *notes), wishes)
+
+
+def _wishes(project: Project, snapshot: Snapshot) -> dict[Family, Wish]:
+    situations = [Situation(snapshot, family) for family in snapshot.families]
+    found = meant(wishes_of(project, situations), situations, project.written)
+    wishes = {situation.family: together(situation, here, project.written) for situation, here in found}
+    if project.written.errors:
+        raise DumpError(project.written.errors)
+    return wishes
 
 
 def _snapshot(text: str, file: str) -> Snapshot:

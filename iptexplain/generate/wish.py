@@ -127,7 +127,7 @@ def prove(situation: Situation, wish: Wish) -> Proved:
     old = Dump(situation.dump.file, situation.dump.text, (situation.ruleset,))
     before, after = (situation.snapshot._replace(dumps=(dump,)) for dump in (old, made))
     compared = tuple(compare(before, after, SIDES))
-    strangers = [flow for one in compared for flow in one.flows if not _is_asked(one, flow, new)]
+    strangers = [flow for one in compared for flow in one.flows if not is_asked(one, flow, new)]
     return Proved(compared, tuple(strangers), fulfilment(_result(situation, made), wish.asked), _same(situation, made))
 
 
@@ -143,7 +143,7 @@ def _same(situation: Situation, made: Dump) -> Mapping[Place, Hashable]:
     return same_places(situation.ruleset, made.rulesets[0])
 
 
-def _is_asked(compared: Compared, flow: Flow, new: Mapping[int, bool]) -> bool:
+def is_asked(compared: Compared, flow: Flow, new: Mapping[int, bool]) -> bool:
     """Whether a flow changes in the way that was asked for, and by one of the new rules (their lines, and whether they open)."""
     ends = [compared.told(end) for end in flow.region.now]
     opens = {None if isinstance(end.by, str | None) else new.get(end.by.line) for end in ends}

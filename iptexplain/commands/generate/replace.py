@@ -92,7 +92,8 @@ def command(
     Of a compose file all must be written down that Docker would choose when it starts: of each network the bridge's name
     (driver_opts: com.docker.network.bridge.name) and the subnet (ipam), of each published port the host's port, and the
     address of its container (ipv4_address, ipv6_address). What is missing is said all at once, each with its line and
-    what to write. docker0 is taken to be as Docker makes it. A network that is external can be
+    what to write. docker0 is taken to be as Docker makes it, and what the file says under x-iptexplain
+    ('iptexplain generate policy --help' describes it) is worked into the rules. A network that is external can be
     described under its own x-iptexplain, in the words of a network: {driver_opts: ..., ipam: ...}. One file is read:
     'docker compose config' prints several, or one with extends or include, as one. Variables are set by --env-file.
 
@@ -121,7 +122,7 @@ def command(
     found = [Situation(snapshot, f) for f in families]
     refuse(found)
     bridges = _bridges(found, egress, style)
-    plans = tuple(plan(s, style, keep_proxy, bridges) for s in found)
+    plans = tuple(plan(s, style, keep_proxy, bridges, read.wishes.get(s.family)) for s in found)
     for note in read.notes:
         click.echo(f"note: {note}", err=True)
     inputs = ((source, digest(given)), *around.inputs)
