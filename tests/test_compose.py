@@ -96,6 +96,7 @@ def compose_of(docker: dict[str, Any]) -> str:
     return yaml.safe_dump({"services": services, "networks": networks})
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("family", [4, 6])
 def test_random_hosts_have_the_rules_of_their_inspect_json(family: int) -> None:
     """Those rules are held against the engine's own in test_generate_inspected.py."""
@@ -179,6 +180,14 @@ def test_what_a_network_says_of_ports(option: str, expected: list[tuple[str | No
     more = ", '53/udp'" if "routed" in option else ""
     _, docker = read(f"{text}  web: {{ports: ['8080:80'{more}], {FIXED}}}\n")
     assert ports_of(docker) == expected
+
+
+def test_containers_of_a_routed_network_may_have_the_same_port() -> None:
+    """There is no port of the host that they would share."""
+    text = NET.replace("name: br0", "name: br0, com.docker.network.bridge.gateway_mode_ipv4: routed")
+    other = FIXED.replace("0.2", "0.3")
+    _, docker = read(f"{text}  web: {{ports: ['8080:80'], {FIXED}}}\n  two: {{ports: ['8080:80'], {other}}}\n")
+    assert len(ports_of(docker)) == 2
 
 
 @pytest.mark.parametrize(
@@ -511,6 +520,7 @@ def spoil(dice: Dice, model: Any) -> None:
             holder[key] = dice.choice(others) if dice.often(0.2) else dice.choice(NASTY)
 
 
+@pytest.mark.exhaustive
 def test_nothing_nasty_gets_into_a_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No traceback for any of it, and no control character and no expansion in what is printed."""
     monkeypatch.chdir(tmp_path)
@@ -532,6 +542,7 @@ def test_nothing_nasty_gets_into_a_script(tmp_path: Path, monkeypatch: pytest.Mo
     assert printed, seed
 
 
+@pytest.mark.exhaustive
 def test_no_text_is_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file with characters lost, doubled and put elsewhere."""
     monkeypatch.chdir(tmp_path)
