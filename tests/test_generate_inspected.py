@@ -139,6 +139,16 @@ def test_what_no_rule_can_hold_is_refused(
     assert not result.stdout
 
 
+def test_a_container_on_internal_networks_publishes_nothing_and_runs(tmp_path: Path) -> None:
+    """Docker lists no port of it, whatever it was told to publish."""
+    docker = recorded("internal-network")
+    app = next(c for c in docker["containers"] if c["Name"] == "/app")
+    app["HostConfig"]["PortBindings"] = {"80/tcp": [{"HostIp": "", "HostPort": "8081"}]}
+    result = generate(tmp_path, docker, "--no-prove")
+    assert result.exit_code == 0, result.output
+    assert "--dport 8080" in result.stdout and "8081" not in result.stdout
+
+
 def test_networks_alone_are_not_enough_and_containers_neither(tmp_path: Path) -> None:
     docker = recorded("two-networks")
     result = generate(tmp_path, {**docker, "networks": []})

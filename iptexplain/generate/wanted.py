@@ -146,7 +146,7 @@ def _ports(container: dict[str, Any], networks: dict[str, Network], family: Fami
     running = {inner: bindings for inner, bindings in (settings.get("Ports") or {}).items() if bindings}
     planned = (container.get("HostConfig") or {}).get("PortBindings") or {}
     name = said(container["Name"].lstrip("/"))
-    if planned and not running:
+    if planned and not running and to_outside(settings.get("Networks") or {}, networks):
         raise UsageError(f"container {name}: it is not running, so its address, which rules must name, is missing")
     published = {inner: [b for b in bindings if _may_be(b, family)] for inner, bindings in running.items()}
     if not any(published.values()):
