@@ -378,6 +378,7 @@ def test_a_default_that_was_taken_is_told(tmp_path: Path) -> None:
         ("networks: {default: {ipv4_adress: 172.30.0.2}}", "did you mean 'ipv4_address'?"),
         ("networks: {default: {gw_priority: high}}", "gw_priority: write a number"),
         ("container_name: '-x'", "'-x' is no name of a container"),
+        ("container_name: x", "'x' is no name of a container"),
         ("prots: ['80:80']", "unknown key 'prots': did you mean 'ports'?"),
         ("extends: {service: db}", "'extends' is not followed: give what 'docker compose config' prints"),
         ("ports: ['${PORT}:80'], " + FIXED, "the variable PORT is not set"),

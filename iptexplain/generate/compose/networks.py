@@ -30,7 +30,7 @@ KEYS = (
 IPAM = ("driver", "config", "options")
 CONFIG = ("subnet", "ip_range", "gateway", "aux_addresses")
 NAME = re.compile("[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-"""The names that Docker takes for networks and containers."""
+"""The names that Docker takes for networks and containers; a container's has two characters or more."""
 PREFIX = "com.docker.network."
 BESIDE = {f"{PREFIX}enable_ipv4": "enable_ipv4", f"{PREFIX}enable_ipv6": "enable_ipv6", f"{PREFIX}internal": "internal"}
 """What Docker takes no notice of among the options: it has keys of its own in a compose file."""

@@ -88,7 +88,7 @@ def _containers(reader: Reader, found: dict[str, Node], what: str, prefix: str) 
     replicas = reader.number(deploy.get("replicas"), f"{what}: replicas", 1)
     many = reader.number(found.get("scale"), f"{what}: scale", replicas)
     own = reader.text(found.get("container_name"), f"{what}: container_name")
-    if own and not NAME.fullmatch(own):
+    if own and not (NAME.fullmatch(own) and len(own) > 1):
         reader.written.wrong(found["container_name"].location, f"{what}: '{said(own)}' is no name of a container")
     if "provider" in found:
         return ()
