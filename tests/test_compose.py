@@ -460,16 +460,19 @@ def test_what_is_wrong_with_the_file(text: str, line: int, says: str, tmp_path: 
 
 
 def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
-    result = given(
-        tmp_path,
-        "services:\n  web:\n    ports: ['80', '81:81']\n    networks: [a, b]\nnetworks:\n  a:\n  b: {external: true}\n",
-    )
-    for line, says in (
-        (6, "network a: the name of its bridge"),
-        (6, "network a: its IPv4 subnet"),
+    """Of containers, too, whose networks are not described yet."""
+    networks = "networks:\n  a:\n  b: {external: true}\n"
+    result = given(tmp_path, f"services:\n  web:\n    ports: ['80', '81:81']\n    networks: [a, b]\n{networks}")
+    expected = {
+        (3, "service web: the port of the host that leads to 80/tcp is missing"),
+        (4, "service web: its IPv4 address on network b is missing"),
+        (6, "network a: the name of its bridge is missing"),
+        (6, "network a: its IPv4 subnet is missing"),
         (7, "network b: it is external"),
-    ):
-        assert any(f"compose.yaml:{line}: {says}" in told for told in result.stderr.split("\n")), result.stderr
+    }
+    told = result.stderr.split("\n")
+    assert all(any(f"compose.yaml:{line}: {says}" in each for each in told) for line, says in expected), result.stderr
+    assert result.stderr.endswith(f"{len(expected)} errors: SOURCE was not read.\n")
 
 
 def test_standard_input_has_no_folder_to_be_called_by() -> None:

@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 
+from iptexplain.commands import show_errors
 from iptexplain.commands._compose import digest, env_file_option, surroundings
 from iptexplain.commands._io import read_text
-from iptexplain.errors import UsageError
+from iptexplain.errors import DumpError, UsageError
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import environment, said
 from iptexplain.generate.ext_bridges import with_sets
@@ -115,7 +116,11 @@ def command(
         raise UsageError(f"--format {syntax} makes several files: name them with --output NAME")
     given = read_text(source)
     around = surroundings(source, env_files)
-    read = read_source(given, source, around.folder, around.variables)
+    try:
+        read = read_source(given, source, around.folder, around.variables)
+    except DumpError as e:
+        show_errors(e, "SOURCE")
+        ctx.exit(3)
     families = _families(read.snapshot, family)
     snapshot, notes = with_sets(read.snapshot, families)
     read = read._replace(snapshot=snapshot, notes=(*read.notes, *notes))

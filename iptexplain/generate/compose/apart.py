@@ -30,7 +30,7 @@ def _of(network: Network) -> str:
     if network.facts is not DOCKER0:
         return f"that of network {network.key}"
     return (
-        f"{ASSUMED}, which docker0 has where daemon.json says nothing else; if it says so, describe docker0 here: "
+        f"{ASSUMED}, which docker0 has where daemon.json says nothing else; where it does, describe docker0 here: "
         f"'networks: {{bridge: {{external: true, name: bridge, {EXTENSION}: {{ipam: {{config: [{{subnet: SUBNET}}]}}}}}}}}'"
     )
 

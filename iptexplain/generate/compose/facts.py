@@ -8,7 +8,7 @@ from typing import Any
 from iptexplain.errors import Location, UsageError
 from iptexplain.explain.words import listed
 from iptexplain.generate.compose.apart import check_addresses, check_networks
-from iptexplain.generate.compose.networks import ASSUMED, DOCKER0, Network, lacking
+from iptexplain.generate.compose.networks import ASSUMED, DOCKER0, Network, lacking, stand_in
 from iptexplain.generate.compose.project import Project
 from iptexplain.generate.compose.published import Bridges, attached, check_published, leads_by
 from iptexplain.generate.compose.services import Service
@@ -24,7 +24,8 @@ def inspected(project: Project) -> Facts:
     for granted in ``project.notes``."""
     has_default = project.default_bridge in project.networks.values()
     networks = [*project.networks.values(), *(() if has_default else [project.default_bridge])]
-    described = [n.facts for n in networks if _is_described(project, n) and n.facts]
+    shown = [n.facts if _is_described(project, n) else stand_in(n, number) for number, n in enumerate(networks)]
+    described = [facts for facts in shown if facts]
     check_networks(project, [n for n in networks if n.is_bridge])
     bridges = {family: {n.name: n for n in wanted(docker_facts(described, []), family).networks} for family in FAMILIES}
     check_addresses(project)

@@ -183,6 +183,21 @@ def lacking(network: Network) -> Iterator[str]:
             )
 
 
+def stand_in(network: Network, number: int) -> dict[str, Any] | None:
+    """A bridge in place of one that is not described in full, so that what is missing of its containers is told as well."""
+    if not network.is_bridge and network.facts is not None:
+        return None
+    facts = network.facts or {**DOCKER0, "IPAM": {"Config": []}}
+    missing = [EXAMPLE[f] for f in FAMILIES if facts[f"EnableIPv{f}"] and not network.subnets_of(f)]
+    config = [*facts["IPAM"]["Config"], *({"Subnet": subnet} for subnet in missing)]
+    return {
+        **facts,
+        "Name": network.name,
+        "IPAM": {"Config": config},
+        "Options": {f"{BRIDGE}name": f"stand-in{number}"},
+    }
+
+
 EXAMPLE: dict[Family, str] = {4: "192.168.100.0/24", 6: "fd00:100::/64"}
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from iptexplain.errors import Location
 from iptexplain.generate.compose.apart import counted
+from iptexplain.generate.compose.networks import EXAMPLE
 from iptexplain.generate.compose.ports import Binding
 from iptexplain.generate.compose.project import Project
+from iptexplain.generate.compose.reader import subnet
 from iptexplain.generate.compose.services import ALONE, Service
 from iptexplain.generate.wanted import ADDRESS, EVERYWHERE, Network, to_outside
 from iptexplain.rules.values import Family
@@ -97,10 +99,11 @@ def _check(project: Project, service: Service, binding: Binding, bridge: Network
 def _without_address(project: Project, service: Service, bridge: Network, family: Family) -> tuple[Location, str]:
     """Where the address of a container is missing, and what to write."""
     told = f"its IPv{family} address on network {{}} is missing, which the rules of its published ports name: "
-    mine = ((key, n) for key, n in project.networks.items() if key in service.networks and n.name == bridge.name)
-    key, subnets = next(((key, found) for key, n in mine if (found := n.subnets_of(family))), ("bridge", []))
-    if bridge.name == "bridge" or not subnets:
+    mine = (n for key, n in project.networks.items() if key in service.networks and n.name == bridge.name)
+    network = next(mine, None)
+    if network is None or network.name == "bridge":
         told += "on the default bridge Docker lets nobody choose one: put it on a network of its own"
         return service.location, told.format("bridge")
-    told += f"write 'networks: {{{{{key}: {{{{ipv{family}_address: {counted(subnets[0], 10)}}}}}}}}}', or another of its subnet"
-    return service.networks[key].location, told.format(key)
+    example = counted((network.subnets_of(family) or [subnet(EXAMPLE[family])])[0], 10)
+    told += f"write 'networks: {{{{{network.key}: {{{{ipv{family}_address: {example}}}}}}}}}', or another of its subnet"
+    return service.networks[network.key].location, told.format(network.key)

@@ -9,14 +9,14 @@ from iptexplain.errors import Location, OptionError
 from iptexplain.explain.nodes import Node
 from iptexplain.explain.situation import Situation
 from iptexplain.explain.words import either, said
-from iptexplain.generate.between import PROTOCOLS, Service, sides, split_service
+from iptexplain.generate.between import Service, sides, split_service
 from iptexplain.generate.compose.networks import EXTENSION
 from iptexplain.generate.compose.ports import Binding
 from iptexplain.generate.compose.project import Project
 from iptexplain.generate.compose.services import Service as Composed
 from iptexplain.generate.policy import Between, Policy, Reader, Restricted, truth
 from iptexplain.generate.restrict import published
-from iptexplain.generate.wanted import EVERYWHERE
+from iptexplain.generate.wanted import EVERYWHERE, PROTOCOLS
 from iptexplain.host.inspected import BRIDGE
 from iptexplain.recognise.docker_port import Port
 from iptexplain.rules.addresses import to_network
