@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+from ipaddress import ip_network
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from iptexplain.commands import program
+from iptexplain.host.ipsets import IpSets
+from iptexplain.outputs.nft_elements import apart
+from iptexplain.rules.addresses import Address
 from tests.conftest import Golden
 from tests.test_dumps import DOCKER, FIXTURES
 
@@ -144,6 +149,26 @@ def test_what_nft_cannot_say_of_sets(rule: str, why: str) -> None:
     result = asking(f"-A INPUT {rule}")
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"-:3: filter INPUT: nft has no form of {why}" in result.stderr
+
+
+def test_ranges_hold_what_the_set_holds() -> None:
+    """Networks within networks, with exceptions: each address is in one range at most, and in one where ipset has it."""
+    seed = random.randrange(2**32)
+    dice = random.Random(seed)
+    for _ in range(150):
+        nets = {
+            str(ip_network((f"10.0.0.{dice.randrange(256)}", dice.randint(24, 32)), strict=False)) for _ in range(7)
+        }
+        entries = [
+            f"add s {net},{dice.choice(('tcp', 'udp'))}:80 {dice.choice(('', 'nomatch'))}" for net in sorted(nets)
+        ]
+        sets = IpSets("\n".join(["create s hash:net,port family inet", *entries]))
+        rows = [parts for parts, _ in apart(sets.sets["s"], False)]
+        for number in range(0x0A000000, 0x0A000100):
+            for proto in ("tcp", "udp"):
+                found = [1 for (low, high), port in rows if low.number <= number <= high.number and port[0] == proto]
+                packet = {"src": Address(4, number), "proto": proto, "sport": 80}
+                assert len(found) == sets.contains("s", ("src", "src"), packet), (seed, entries, number)
 
 
 def test_a_set_that_rules_fill_is_of_one_table() -> None:
