@@ -130,6 +130,23 @@ def test_link_local_clients_leave_the_others_open() -> None:
     assert "not by docker-proxy either, but some packets do" in result.stderr
 
 
+@pytest.mark.parametrize("words", [["isolate", "DUMP", "br-1", "br-2"], ["allow", "DUMP", "br-1", "br-2:80"]])
+def test_networks_whose_addresses_nobody_knows(words: list[str], tmp_path: Path) -> None:
+    """No packet can be asked about, which is no proof."""
+    rules = "".join(
+        f"-A FORWARD -o {b} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A FORWARD -o {b} -j DOCKER\n"
+        f"-A FORWARD -i {b} ! -o {b} -j ACCEPT\n-A FORWARD -i {b} -o {b} -j ACCEPT\n"
+        for b in ("br-1", "br-2")
+    )
+    chains = "".join(f":{name} - [0:0]\n" for name in ("DOCKER", "DOCKER-USER"))
+    (tmp_path / "rules.v4").write_text(
+        f"*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n{chains}{JUMP}\n{rules}{END}\nCOMMIT\n"
+    )
+    result = run(words, tmp_path / "rules.v4")
+    assert result.exit_code == 1
+    assert "IPv4: not proved. The rules do not tell which addresses are behind br-1 and br-2" in result.stderr
+
+
 def test_missed_wishes_as_json(tmp_path: Path) -> None:
     dump, file = changed(tmp_path, JUMP, f"-A FORWARD -i eth0 -j ACCEPT\n{JUMP}"), tmp_path / "proof.json"
     assert run([*RESTRICT, "--proof", str(file)], dump).exit_code == 1

@@ -65,10 +65,12 @@ class Missed(NamedTuple):
 
 
 class Fulfilment(NamedTuple):
-    """``found``: what is not as was asked for, or perhaps not; ``decided``: whether all could be worked out."""
+    """``found``: what is not as was asked for, or perhaps not; ``decided``: whether all could be worked out; ``hidden``: the bridges
+    of which nobody knows the addresses, so that no packet to or from them could be asked about."""
 
     found: tuple[Missed, ...]
     decided: bool
+    hidden: tuple[str, ...] = ()
 
     @property
     def missed(self) -> list[Missed]:
@@ -92,7 +94,15 @@ def fulfilment(result: Situation, wishes: Sequence[Asked]) -> Fulfilment:
     except TooLarge:
         return Fulfilment((), False)
     once = {(m.asked.name, *sorted(m.asked.values.items()), m.by, m.fate): m for m in reversed(found)}
-    return Fulfilment(tuple(reversed(once.values())), True)
+    return Fulfilment(tuple(reversed(once.values())), True, _hidden(result, wishes))
+
+
+def _hidden(result: Situation, wishes: Sequence[Asked]) -> tuple[str, ...]:
+    if result.topology.known_addresses:  # then a bridge without any has none, and no packet gets there
+        return ()
+    known = {"", None, *(route.interface for route in result.topology.routes)}
+    asked = [name for w in wishes for name in (*(w.packets.interfaces or ()), w.landing.interface) if not w.noted]
+    return tuple(dict.fromkeys(name for name in asked if name is not None and name not in known))
 
 
 class _Asker:

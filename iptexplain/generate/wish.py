@@ -75,7 +75,7 @@ class Proved(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        return self.decided and not self.strangers and not self.fulfilment.missed
+        return self.decided and not (self.strangers or self.fulfilment.missed or self.fulfilment.hidden)
 
     def named(self, by: Place | str | None) -> tuple[str, Place | str | None]:
         """A rule of the rules with the new ones by its place in those that were given, and which of SIDES that is."""

@@ -62,7 +62,7 @@ def answer(wanted: Sequence[tuple[Situation, Callable[[], Wish]]], syntax: str, 
     if proof:
         found = difference_json([one for each in proofs for one in each.compared])
         missed = [one for (s, _), each in zip(made, proofs, strict=True) for one in _missed_json(s, each)]
-        fulfilled = not missed and all(each.fulfilment.decided for each in proofs)
+        fulfilled = not missed and all(p.fulfilment.decided and not p.fulfilment.hidden for p in proofs)
         save(proof, json.dumps({"schema": SCHEMA, "fulfilled": fulfilled, "missed": missed, **found}, indent=2) + "\n")
     return 0 if all(each.holds for each in proofs) and not lacking else 1
 
