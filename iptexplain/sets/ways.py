@@ -70,6 +70,7 @@ class Ways:
         self.undecided = space.end(End(UNDECIDED))
         self._later: dict[tuple[Diagram, Piece], Piece] = {}
         self._asked: dict[Diagram, Asked] = {}
+        self._questions: dict[Diagram, int] = {}
 
     def ending(self, end: End) -> Piece:
         """Every packet ends so."""
@@ -149,7 +150,8 @@ class Ways:
         if changes:
             # Where the answer hangs on a number that is not followed, it is the same only for the same question about it.
             chosen = [(level, change.text) for level, change in changes if isinstance(change, Chosen)]
-            unknown = self.space.end(End(UNDECIDED, by=f"question {second.map} about {chosen}"))
+            question = self._questions.setdefault(second.map, len(self._questions) + 1)
+            unknown = self.space.end(End(UNDECIDED, by=f"question {question} about {chosen}"))
             return self.turned(
                 substituted(self.space, second.map, changes, unknown), lambda e: first.before(e, self.shown)
             )
