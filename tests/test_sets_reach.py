@@ -21,7 +21,7 @@ from iptexplain.rules.values import Family, Interval
 from iptexplain.sets.analyse import Analysis
 from iptexplain.sets.example import FIRST
 from iptexplain.sets.reach import FATES, Question, Reach
-from iptexplain.sets.space import NO
+from iptexplain.sets.space import NO, YES
 from iptexplain.sets.spelling import between, networks
 from iptexplain.walk.conntrack import PINGS, TRACKED_PORTS
 from iptexplain.walk.outcome import Outcome
@@ -33,6 +33,7 @@ from tests.test_agreement import situations as recorded
 pytestmark = pytest.mark.exhaustive
 
 DOCKER = sorted((Path(__file__).parent.parent / "fixtures/docker/20.10").glob("*/snapshot.json"))
+DEFAULT_BRIDGE = str(Path(__file__).parent.parent / "fixtures/docker/20.10/default-bridge/snapshot.json")
 TWO_NETWORKS = str(Path(__file__).parent.parent / "fixtures/docker/20.10/two-networks/snapshot.json")
 
 
@@ -284,3 +285,47 @@ def test_what_is_moved_within_a_range_lands_by_its_own_number(target: str) -> No
     situation = situations(read_snapshot(SHIFTED, "shifted"))[0]
     asked = Asked(situation, "internet", target)
     assert hold(situation, asked.reach, asked.question, undecided=False)
+
+
+def test_what_a_machine_sends_to_itself_is_rewritten() -> None:
+    """A bridge shows it to POSTROUTING, where no interface is known by which it came."""
+    answer = json.loads(run(DEFAULT_BRIDGE, "--to", "172.17.0.2:80", "-o", "json"))
+    found = [(region["fate"], region["nat"]) for region in answer["regions"]]
+    assert ("accepted", {"src": "the address on the way out"}) in found
+
+
+LANDING = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:HERE - [0:0]
+:THERE - [0:0]
+-A PREROUTING -p tcp -m tcp --dport 80 -j HERE
+-A PREROUTING -d 198.51.100.0/24 -j THERE
+-A PREROUTING -p tcp -m tcp --dport 81 -m limit --limit 1/sec -j DNAT --to-destination 10.9.0.5:80
+-A PREROUTING -p tcp -m tcp --dport 82 -j REDIRECT --to-ports 80
+-A HERE -s 10.1.0.0/16 -j DNAT --to-destination 10.9.0.5-10.9.0.6
+-A HERE -m mark ! --mark 0x1 -j MARK --set-mark 0x1
+-A HERE -m mark --mark 0x1 -j DNAT --to-destination 10.9.0.5
+-A THERE -p tcp -j DNAT --to-destination 10.9.0.7
+COMMIT
+"""
+
+
+@pytest.mark.parametrize(
+    "target", ["10.9.0.5:80", "10.9.0.5", "10.9.0.6:80", "10.9.0.7:80", "host:80", "198.51.100.1:80"]
+)
+def test_what_rules_rewrite_to_a_target_belongs_to_the_question(target: str) -> None:
+    """What cannot get there is left out beforehand, which changes nothing in the answer."""
+    situation = situations(read_snapshot(LANDING, "landing"))[0]
+    asked = Asked(situation, "internet", target)
+    whole = Reach(Analysis(situation.ruleset, situation.topology))
+    whole._arrives = lambda question: YES  # type: ignore[method-assign]
+    told = [(region._replace(packets=NO), whole.boxes(region)) for region in whole.regions(asked.question)]
+    assert told == [(region._replace(packets=NO), asked.reach.boxes(region)) for region in asked.regions]

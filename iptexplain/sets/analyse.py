@@ -7,7 +7,7 @@ rewritten, or of an answer's, may hold or not. Every field in the answer is the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from iptexplain.sets.nat import Nat
 from iptexplain.sets.roads import Roads
 from iptexplain.sets.space import BOTTOM, NO, YES, Diagram
 from iptexplain.sets.ways import ACCEPT, DROP, NEXT, REJECT, End, Piece
-from iptexplain.walk.hooks import CONNTRACK, asked_at
+from iptexplain.walk.hooks import CONNTRACK, MANIP, asked_at
 
 CHANGING = frozenset({*MARKS, "ctstate", "ctstatus", REWRITTEN, "tracked", "ttl", "tos"})
 """Fields that may change from one table to the next, beside those that NAT rewrites."""
@@ -77,9 +77,15 @@ class Analysis:
         """Have rules asked about these packets alone, as they come or are made; before anything else is asked."""
         nat = self.ruleset.tables.get("nat")
         sent = self.space.both(packets, self.kinds.value("iif", "")) != NO
-        changed = {*CHANGING, *(("dst", "dport") if nat else ()), *(("iif", "src", "sport") if sent else ())}
-        levels = {level for level, field in enumerate(self.fields.all) if field.name.partition(":")[0] in changed}
-        self.conditions.within = self.space.exists(packets, levels)
+        moved = {"iif", *(("dst", "dport") if nat else ()), *(("src", "sport") if sent else ())}
+        self.conditions.within = self.space.exists(packets, self._levels(CHANGING | moved))
+        # When nat is asked for a new destination, the packets are still as they came.
+        as_they_came = self.space.exists(packets, self._levels(CHANGING))
+        self.conditions.within_at = {hook: as_they_came for hook, manip in MANIP.items() if manip == "dst"}
+
+    def _levels(self, names: Collection[str]) -> set[int]:
+        """Those of some fields, with all of their bits."""
+        return {level for level, field in enumerate(self.fields.all) if field.name.partition(":")[0] in names}
 
     # -- answers
 

@@ -23,7 +23,7 @@ class Chains:
         self.actions = Actions(ways, conditions)
         self._done: dict[tuple[str, str], Piece] = {}
         self._rules: dict[tuple[Place, str], Piece] = {}
-        self._conditions: dict[Place, Diagram] = {}
+        self._conditions: dict[tuple[Place, str], Diagram] = {}
 
     def at(self, hook: str) -> Piece:
         """The verdict of the base chain ``hook``: every End is one."""
@@ -38,7 +38,7 @@ class Chains:
     def chain(self, name: str, hook: str) -> Piece:
         """A chain as those see it that jump there: its last end is NEXT. Only NAT differs with the hook."""
         own = self.own(hook)
-        for called in called_first(self.table.chains, name):
+        for called in called_first(self.table.chains, name, lambda rule: self.conditions.can_meet(rule, own)):
             if (called, own) not in self._done:
                 placed = places(self.table, self.table.chains[called])
                 self.done(called, own, self.ways.chained([self.rule(rule, place, own) for place, rule in placed]))
@@ -57,16 +57,17 @@ class Chains:
         """What one rule of the table does with all packets."""
         key = place, hook
         if key not in self._rules:
-            condition, go_on = self.condition(rule, place), self.ways.go_on
+            condition, go_on = self.condition(rule, place, hook), self.ways.go_on
             is_dead = condition == NO
             self._rules[key] = go_on if is_dead else self.ways.choice(condition, self.action(rule, place, hook), go_on)
         return self._rules[key]
 
-    def condition(self, rule: Rule, place: Place) -> Diagram:
+    def condition(self, rule: Rule, place: Place, hook: str = "") -> Diagram:
         """The packets that meet the conditions of a rule of the table."""
-        if place not in self._conditions:
-            self._conditions[place] = self.conditions.of(rule, place)
-        return self._conditions[place]
+        key = place, hook
+        if key not in self._conditions:
+            self._conditions[key] = self.conditions.of(rule, place, hook)
+        return self._conditions[key]
 
     def action(self, rule: Rule, place: Place, hook: str) -> Piece:
         """What the target does with the packets that meet the conditions."""
@@ -93,8 +94,13 @@ def places(table: Table, chain: Chain) -> Iterator[tuple[Place, Rule]]:
         yield Place(table.name, chain.name, number, rule.line), rule
 
 
-def called_first(chains: Mapping[str, Chain], name: str) -> list[str]:
-    """The chain and all that it calls, each behind those that it calls itself; however deep they are nested."""
+def called_first(
+    chains: Mapping[str, Chain], name: str, calls: Callable[[Rule], bool] = lambda rule: True
+) -> list[str]:
+    """The chain and all that it calls, each behind those that it calls itself; however deep they are nested.
+
+    ``calls``: whether a rule that jumps is to count.
+    """
     order: list[str] = []
     seen: set[str] = set()
     waiting = [(name, False)]
@@ -105,6 +111,7 @@ def called_first(chains: Mapping[str, Chain], name: str) -> list[str]:
         elif chain not in seen:
             seen.add(chain)
             waiting.append((chain, True))
-            targets = [rule.target for rule in chains[chain].rules]
-            waiting += [(t.chain, False) for t in targets if isinstance(t, Jump) and t.chain not in seen]
+            for rule in chains[chain].rules:
+                if isinstance(rule.target, Jump) and rule.target.chain not in seen and calls(rule):
+                    waiting.append((rule.target.chain, False))
     return order

@@ -12,7 +12,7 @@ from iptexplain.rules.answer import Answer
 from iptexplain.rules.extension import Extension, Match, Setting
 from iptexplain.rules.model import Place, Rule
 from iptexplain.sets.kinds import Kinds
-from iptexplain.sets.simplest import simplified
+from iptexplain.sets.simplest import Done, simplified
 from iptexplain.sets.space import NO, YES, Diagram, Space
 from iptexplain.walk.decide import assumed_answer
 
@@ -61,30 +61,42 @@ class Conditions:
         self.same = same or {}
         self.within = YES
         """Of packets outside of this set nothing is said that is true: where nobody asks for them, all that is worked out is smaller."""
+        self.within_at: dict[str, Diagram] = {}
+        """The same for a hook at which packets are less than anywhere else."""
         self._answers: dict[Match, Sequence[Diagram]] = {}
-        self._short: dict[tuple[Diagram, Diagram], Diagram] = {}
+        self._short: Done = {}
 
-    def of(self, rule: Rule, place: Place) -> Diagram:
-        """The packets for which all conditions of the rule hold."""
-        parts = []
+    def of(self, rule: Rule, place: Place, hook: str = "") -> Diagram:
+        """The packets for which all conditions of the rule hold. ``hook``: where it is asked, if ``within_at`` may tell."""
+        parts, within = [], self.within_at.get(hook, self.within)
         for match in rule.conditions():
             for answers in self.answers(match):
                 if not self.space.lacks(answers, self.unknown):
                     answers = self.space.fill(answers, self.unknown, self.undecided(place, match))
-                answers = self._within(answers)
+                answers = self._among(answers, within)
                 if answers == NO:
                     return NO
                 parts.append(answers)
         # From the lowest level up each part is one node above what is there.
         parts.sort(key=self.space.level.__getitem__, reverse=True)
-        return self._within(reduce(lambda found, part: self.space.both(part, found), parts, YES))
+        return self._among(reduce(lambda found, part: self.space.both(part, found), parts, YES), within)
 
-    def _within(self, packets: Diagram) -> Diagram:
+    def _among(self, packets: Diagram, within: Diagram) -> Diagram:
         """The same packets among those that count, in fewer questions."""
-        if self.within == YES:
+        if within == YES:
             return packets
-        found = self._short.get((packets, self.within))
-        return simplified(self.space, packets, self.within, self._short) if found is None else found
+        found = self._short.get((packets, within))
+        return simplified(self.space, packets, within, self._short) if found is None else found
+
+    def can_meet(self, rule: Rule, hook: str = "") -> bool:
+        """Whether any of the packets that are asked for may meet the rule's conditions."""
+        within = self.within_at.get(hook, self.within)
+        return within == YES or self.space.both(within, self.maybe(rule)) != NO
+
+    def maybe(self, rule: Rule) -> Diagram:
+        """The packets that may meet the rule's conditions: what is unknown may hold."""
+        parts = [self.space.fill(a, self.unknown, YES) for match in rule.conditions() for a in self.answers(match)]
+        return reduce(self.space.both, parts, YES)
 
     def undecided(self, place: Place, about: Extension | None) -> Diagram:
         """The set for which a condition holds, or a program says yes, that no dump decides: half of all, or what was assumed."""

@@ -12,6 +12,7 @@ from iptexplain.sets.analyse import Analysis, Sent
 from iptexplain.sets.boxes import Box, at_point, boxes, split
 from iptexplain.sets.change import Change, Changes, Chosen, Shift, substituted
 from iptexplain.sets.example import FIRST, Examples
+from iptexplain.sets.landing import Landing
 from iptexplain.sets.space import NO, YES, Diagram
 from iptexplain.sets.spelling import Spelled, spelled
 from iptexplain.sets.ways import UNDECIDED, End
@@ -68,6 +69,8 @@ class Reach:
     def __init__(self, analysis: Analysis) -> None:
         self.analysis, self.space, self.fields = analysis, analysis.space, analysis.fields
         self._spelled: dict[tuple[str, tuple[Interval, ...]], Spelled] = {}
+        self._lands = Landing(analysis.ruleset.tables.get("nat"), analysis.conditions, analysis.topology)
+        self._landing_at: dict[Any, Diagram] = {}
 
     def narrow(self, question: Question) -> None:
         """Leave out all that this question is not about: it is then the only one that can be asked."""
@@ -212,17 +215,23 @@ class Reach:
     def _asked(self, interface: str, sources: Sequence[Interval] | None, question: Question) -> Diagram:
         kinds, level = self.analysis.kinds, self.fields.level
         parts = [kinds.value("iif", interface)]
-        is_rewritten = question.to_host or "nat" in self.analysis.ruleset.tables
-        arrives = () if is_rewritten else _wanted(question)
-        for name, numbers in (("src", sources), ("dst", question.sent_to), *arrives):
+        for name, numbers in (("src", sources), ("dst", question.sent_to)):
             if numbers is not None:
                 parts.append(self.space.among(level[name], numbers))
         if question.proto is not None:
             parts.append(kinds.value("proto", question.proto))
+        parts.append(self._arrives(question))
         found = YES
         for part in parts:
             found = self.space.both(found, part)
         return found
+
+    def _arrives(self, question: Question) -> Diagram:
+        """The packets that can get to where the question's packets arrive."""
+        key = question.targets, question.port, question.to_host
+        if key not in self._landing_at:
+            self._landing_at[key] = self._lands.packets(dict(_wanted(question)), question.to_host)
+        return self._landing_at[key]
 
     def _region(self, end: End) -> Region:
         """What is told of packets that end so, without the packets."""
