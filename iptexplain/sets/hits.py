@@ -106,6 +106,11 @@ class Hits:
         """Whether none of its rules does anything to packets that another of them is for."""
         return part.is_apart and not self.changed
 
+    def are_apart(self, part: Part) -> bool:
+        """Whether no rule of its first half does anything to packets that one of its second half is for."""
+        assert part.halves is not None
+        return not self.changed and self.space.disjoint(*(half.condition for half in part.halves))
+
     def _descend(self, part: Part, comers: Comers) -> None:
         """Only those count for whom one of the part's rules is: so whole parts fall away at once, and sets are small far down."""
         if part.halves and self.is_apart(part):
@@ -115,7 +120,7 @@ class Hits:
         here = self.for_part(part, comers)
         if part.halves:
             self._descend(part.halves[0], here)
-            self._descend(part.halves[1], self.past(part.halves[0].piece, here))
+            self._descend(part.halves[1], here if self.are_apart(part) else self.past(part.halves[0].piece, here))
             return
         assert part.rule is not None
         place, rule = part.rule

@@ -104,8 +104,13 @@ class Spare:
             if part.halves is None:
                 return self._rule(part, here, behind, end)
             first, second = part.halves
-            rest = self._descend(second, self.hits.past(first.piece, here), behind, end)
-            kept = self._descend(first, here, self._before(first, second, rest, behind, end), end)
+            if self.hits.are_apart(part):
+                rest = self._descend(second, here, behind, end)
+                before = self._narrowed(behind, first.condition)
+            else:
+                rest = self._descend(second, self.hits.past(first.piece, here), behind, end)
+                before = self._before(first, second, rest, behind, end)
+            kept = self._descend(first, here, before, end)
         if kept is first and rest is second:
             return part
         return self.hits.joined(kept, rest) if kept and rest else kept or rest
