@@ -8,6 +8,7 @@ from typing import NamedTuple
 from iptexplain.rules.values import Interval
 from iptexplain.sets.change import Change, Changes, Chosen, Copy, Shift
 from iptexplain.sets.fields import NAT_FIELDS, Fields
+from iptexplain.sets.kinds import Kinds
 from iptexplain.sets.space import NO, YES, Diagram, Space
 from iptexplain.sets.ways import End
 
@@ -71,6 +72,16 @@ def alike(space: Space, fields: Fields, one: End, other: End) -> Diagram:
         same = _same(space, level, changes[0].get(level), changes[1].get(level))
         found = space.both(found, same)
     return found
+
+
+def masqueraded_as_before(kinds: Kinds, out: str) -> Diagram:
+    """The packets that have the address already which MASQUERADE gives them when they leave by ``out``."""
+    host, space, src = kinds.places.topology, kinds.space, kinds.fields.level["src"]
+    if not host.is_masquerade_plain(out):
+        return NO
+    parts = kinds.by_address(f"masqueraded@{out}", "dst", lambda a: host.masquerade_address(a, out))
+    having = ((to, space.among(src, [(own.number, own.number)])) for to, own in parts if own)
+    return space.union([space.both(*both) for both in having])
 
 
 def _same(space: Space, level: int, one: Change | None, other: Change | None) -> Diagram:

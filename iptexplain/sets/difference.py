@@ -13,7 +13,7 @@ from typing import NamedTuple
 from iptexplain.host.topology import Topology
 from iptexplain.rules.model import Place, Ruleset
 from iptexplain.sets.analyse import ANY, CHANGING, NOTHING, Analysis, Sent
-from iptexplain.sets.apart import Apart, alike, parted, rewriting
+from iptexplain.sets.apart import Apart, alike, masqueraded_as_before, parted, rewriting
 from iptexplain.sets.boxes import split
 from iptexplain.sets.fields import NAT_FIELDS
 from iptexplain.sets.ground import LIMIT, Ground
@@ -151,19 +151,12 @@ class Comparison:
         found = alike(self.space, self.fields, was, now)
         dst, src = (self.fields.level[name] for name in ("dst", "src"))
         kept = [e._replace(changes=tuple(c for c in e.changes if c != (src, OUTGOING))) for e in (was, now)]
-        if kept == [was, now] or any(level == dst for e in kept for level, _ in e.changes):
-            return found
-        same = self.space.both(alike(self.space, self.fields, *kept), self._masqueraded_as_before(was.interface or ""))
-        return self.space.either(found, same)
-
-    def _masqueraded_as_before(self, out: str) -> Diagram:
-        """The packets that have the address which MASQUERADE gives them on their way out."""
-        host, src = self.topology, self.fields.level["src"]
-        if not host.is_masquerade_plain(out):
-            return NO
-        parts = self.ground.kinds.by_address(f"masqueraded@{out}", "dst", lambda a: host.masquerade_address(a, out))
-        having = ((to, self.space.among(src, [(own.number, own.number)])) for to, own in parts if own)
-        return self.space.union([self.space.both(*both) for both in having])
+        if kept != [was, now] and all(level != dst for e in kept for level, _ in e.changes):
+            same = alike(self.space, self.fields, *kept)
+            found = self.space.either(
+                found, self.space.both(same, masqueraded_as_before(self.ground.kinds, was.interface or ""))
+            )
+        return found
 
     def _with_rules(self, found: Diagram, interfaces: Sequence[str]) -> Diagram:
         """The map with the rules that decide, told apart by them; as it is, where the budget does not do for that."""
