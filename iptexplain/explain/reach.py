@@ -20,7 +20,7 @@ LONGEST = 12
 """How many values a line shows of packets that do not get through; beyond, an example says more."""
 
 SECONDS = 60
-"""How long an answer may take, of processor time or not."""
+"""Processor time that an answer may take."""
 
 
 class Asked:

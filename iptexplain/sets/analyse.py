@@ -22,7 +22,6 @@ from iptexplain.sets.conditions import Conditions
 from iptexplain.sets.fields import MARKS, REWRITTEN, STATUS
 from iptexplain.sets.ground import LIMIT, Ground
 from iptexplain.sets.nat import Nat
-from iptexplain.sets.roads import Roads
 from iptexplain.sets.space import BOTTOM, NO, YES, Diagram
 from iptexplain.sets.ways import ACCEPT, DROP, NEXT, REJECT, End, Piece
 from iptexplain.walk.hooks import CONNTRACK, MANIP, asked_at
@@ -68,7 +67,7 @@ class Analysis:
         self.chains = {
             name: Chains(self.ways, self.conditions, table, nat.of, named) for name, table in ruleset.tables.items()
         }
-        self.roads = Roads(self.ways, self.kinds, topology)
+        self.roads = ground.roads
         self.hooks: dict[tuple[str, bool], Piece] = {}
         """What was worked out of each hook; see ``hook``."""
         self._whole: dict[tuple[str, Sent], Diagram] = {}

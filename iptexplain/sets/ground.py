@@ -9,6 +9,7 @@ from iptexplain.rules.model import Ruleset
 from iptexplain.sets.conditions import Questions
 from iptexplain.sets.fields import NAT_FIELDS, Fields
 from iptexplain.sets.kinds import Kinds
+from iptexplain.sets.roads import Roads
 from iptexplain.sets.space import Space
 from iptexplain.sets.ways import Ways
 
@@ -27,4 +28,5 @@ class Ground:
         self.space = Space(self.fields.tops, limit, seconds)
         self.kinds = Kinds(self.space, self.fields, topology)
         self.ways = Ways(self.space, [self.fields.level[name] for name in NAT_FIELDS])
+        self.roads = Roads(self.ways, self.kinds, topology)
         self.questions: Questions = {}

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from itertools import compress
 from operator import ne
-from time import monotonic
+from time import process_time
 from typing import Any
 
 from iptexplain.errors import IptexplainError
@@ -36,7 +36,7 @@ class TooLarge(IptexplainError):
 
 
 class Nodes:
-    """The nodes. ``tops``: the greatest number of each level; ``limit``: nodes, ``seconds``: time that may be used up.
+    """The nodes. ``tops``: the greatest number of each level; ``limit``: nodes, ``seconds``: processor time that may be used up.
 
     Raises TooLarge beyond those.
     """
@@ -44,7 +44,7 @@ class Nodes:
     def __init__(self, tops: Iterable[int], limit: int = 10_000_000, seconds: float | None = None) -> None:
         self.tops = list(tops)
         self.limit, self.seconds = limit, seconds
-        self.deadline = None if seconds is None else monotonic() + seconds
+        self.deadline = None if seconds is None else process_time() + seconds
         self.level: list[int] = [BOTTOM, BOTTOM]
         self.bounds: list[tuple[int, ...]] = [(), ()]
         self.kids: list[tuple[Diagram, ...]] = [(), ()]
@@ -56,7 +56,7 @@ class Nodes:
         """A part of the budget more, whatever was used up: to say what was found."""
         self.limit = max(self.limit, len(self.level)) + int(self.limit * part)
         if self.deadline is not None and self.seconds is not None:
-            self.deadline = max(self.deadline, monotonic()) + self.seconds * part
+            self.deadline = max(self.deadline, process_time()) + self.seconds * part
 
     # -- making
 
@@ -96,7 +96,7 @@ class Nodes:
         number = len(self.level)
         if number >= self.limit:
             raise TooLarge(f"more than {self.limit} nodes are needed")
-        if self.deadline is not None and not number & 0xFFF and monotonic() > self.deadline:
+        if self.deadline is not None and not number & 0xFFF and process_time() > self.deadline:
             raise TooLarge("more time is needed")
         self.level.append(level)
         self.bounds.append(bounds)

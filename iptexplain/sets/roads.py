@@ -26,6 +26,7 @@ from iptexplain.walk.routing import (
     way_out_anew,
 )
 
+Ask = Callable[[Address, Address], Any]
 Switch = Callable[[str, str], Piece]
 """The way of a packet that leaves a bridge (the first name) by a port."""
 
@@ -39,6 +40,8 @@ class Roads:
         self._routed_by = {*kinds.fields.bits("mark"), *(self.level[name] for name in ("src", "dst", "tos", "dport"))}
         self.one_hop: dict[int, Change] = {self.level["ttl"]: Shift(((1, 255, 0),))}
         """What a router does to a packet."""
+        self._ways_in: dict[str, dict[Any, Diagram]] = {}
+        """Interface → answers of routing, for whom they are: all analyses on one ground ask for them."""
 
     def lost(self, reason: str) -> Piece:
         return self.ways.ending(End("dropped", by=reason))
@@ -74,12 +77,13 @@ class Roads:
 
     def _lost_on_arrival(self, interface: str, source: str = "src") -> Diagram:
         """``source``: the field with the sender's address."""
-        return self._by_both(interface, lambda s, d: lost_on_arrival(self.topology, s, d, interface), source).get(
-            True, NO
-        )
+        if self.topology.family == 4:
+            return NO
+        found = self._by_both(interface, lambda s, d: lost_on_arrival(self.topology, s, d, interface), source)
+        return found.get(True, NO)
 
     def _lost_copies(self, interface: str) -> Diagram:
-        """What the host sends by ``interface`` and would not take from it; an address that NAT chooses is one that it takes."""
+        """What the host sends by ``interface`` and would not take from there; it takes what has an address that NAT chose."""
         return self.space.both(*(self._lost_on_arrival(interface, source) for source in ("src", "ctorigsrc")))
 
     def arrival(self, interface: str, deliver: Piece, forward: Callable[[str], Piece], switch: Switch) -> Piece:
@@ -91,12 +95,15 @@ class Roads:
                 ways[found] = self._onward(*found, deliver, lambda out: self._forwarded(interface, forward(out)))
             return ways[found]
 
-        found = self._by_both(interface, lambda s, d: self._way_in(s, d, interface))
+        if interface not in self._ways_in:
+            self._ways_in[interface] = self._by_both(interface, lambda s, d: self._way_in(s, d, interface))
+        found = self._ways_in[interface]
         routed = self.ways.cases([(where, onward(answer)) for answer, where in found.items()])
         bridge = Bridging(self.topology, interface)
-        if bridge.filtered:
-            routed = self.ways.choice(self._lost_on_arrival(interface), self.lost("martian"), routed)
-        return self._switched(bridge, routed, switch, found) if bridge.filtered else routed
+        if not bridge.filtered:
+            return routed
+        seen = self.ways.choice(self._lost_on_arrival(interface), self.lost("martian"), routed)
+        return self._switched(bridge, seen, switch, found)
 
     def _way_in(self, source: Address, target: Address, interface: str) -> tuple[str | Lost, str | Lost]:
         """With a long life and with one that ends here."""
@@ -186,11 +193,9 @@ class Roads:
         """The interface by which the host sends a packet."""
         cases = []
         for part, out in self.kinds.by_address("way_out", "dst", self._way_out):
-            if isinstance(out, Lost):
-                cases.append((part, self.lost(out.reason)))
-            else:
-                changes = ((self.level["oif"], self.kinds.fields.interfaces.number(out)),)
-                cases.append((part, self.ways.ending(End(NEXT, changes))))
+            lost = self.lost(out.reason) if isinstance(out, Lost) else None
+            by = ((self.level["oif"], self.kinds.fields.interfaces.number(out)),) if isinstance(out, str) else ()
+            cases.append((part, lost or self.ways.ending(End(NEXT, by))))
         return self.ways.cases(cases)
 
     def _way_out(self, address: Address) -> str | Lost:
@@ -209,8 +214,8 @@ class Roads:
         cases = []
         for part, (out, kind) in self.kinds.by_address("sent", "dst", fate):
             away = self.ways.ending(End("sent", interface=out))
-            back = self.ways.choice(self._lost_copies(out), away, come_back(out, kind)) if kind else away
-            cases.append((part, back))
+            copied = self.ways.choice(self._lost_copies(out), away, come_back(out, kind)) if kind else away
+            cases.append((part, copied))
         return self.ways.cases(cases)
 
     def routed_anew(self, table: Piece) -> Piece:
@@ -260,9 +265,7 @@ class Roads:
     def _where(self, name: str, holds: Callable[[Address], bool]) -> Diagram:
         return self.space.union([part for part, truth in self.kinds.by_route(name, "dst", holds) if truth])
 
-    def _by_both(
-        self, interface: str, ask: Callable[[Address, Address], Any], source: str = "src"
-    ) -> dict[Any, Diagram]:
+    def _by_both(self, interface: str, ask: Ask, source: str = "src") -> dict[Any, Diagram]:
         """Each answer and the packets for which it is given, asked for each kind of source (the field) and of destination,
         so far as routing can tell them apart."""
         sources = self._examples(f"{source}@{interface}", source, lambda a: self._as_source(a, interface))
