@@ -167,7 +167,7 @@ def _ports(container: dict[str, Any], networks: dict[str, Network], family: Fami
                 yield Port(network, host, int(binding["HostPort"]), _checked(address, family, name), int(port), proto)
             else:
                 notes.append(
-                    f"{name} has no IPv{family} address: {said(inner)} is not reached over IPv{family} without docker-proxy"
+                    f"container {name} has no IPv{family} address: {said(inner)} is not reached over IPv{family} without docker-proxy"
                 )
 
 
@@ -204,7 +204,7 @@ def _served_by(
             else "the first by name"
         )
         notes.append(
-            f"{name} is on {len(here)} networks with IPv{family}: its ports lead by {said(here[0])}, {chosen}, as Docker chooses"
+            f"container {name} is on {len(here)} networks with IPv{family}: its ports lead by {said(here[0])}, {chosen}, as Docker chooses"
         )
     return (networks[here[0]], attached[here[0]][ADDRESS[family]]) if here else (None, None)
 
