@@ -129,7 +129,9 @@ class Analysis:
         return self.ways.ending(End(NEXT, tuple(sorted(changes.items()))))
 
     def _incoming(self, interface: str, among: Sent) -> Piece:
-        start = self._start(iif=interface, oif="", physout="") | self.roads.port_in(interface)
+        port = self.roads.port_in(interface)
+        start = self._start(iif=interface, oif="", physout="") | port
+        among = Sent(self.space.exists(among.packets, port), tuple(x for x in among.alike if x[0] not in port))
         seen = self._narrowed(self.hook("PREROUTING"), among)
         inside = self._after(seen, among)
         forward = self._narrowed(self.hook("FORWARD"), inside)
