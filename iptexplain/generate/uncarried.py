@@ -1,6 +1,6 @@
 """What the end of docker-proxy may change, told by the source's published ports alone and not by the rules that were made.
 
-A packet that was delivered to the host at a published port goes to that port's container; from a bridge to 127.0.0.0/8 it goes
+A packet that was delivered to the host at a published port goes to that port's container; from a bridge to loopback it goes
 nowhere, for no rule can do that, nor does what the kernel itself does not forward. What went to the container before may come from
 another address. Packets of rewritten connections follow their first ones. What WSL2's mirrored networking brings from Windows for loopback
 went to docker-proxy by no rule that a dump shows, and goes to the container now.
@@ -14,6 +14,7 @@ from typing import Any
 
 from iptexplain.explain.difference import Compared, Flow, Told
 from iptexplain.explain.situation import Situation
+from iptexplain.generate.proxy import LOOPBACK
 from iptexplain.recognise.docker_port import Port
 from iptexplain.rules.addresses import to_address, to_network
 from iptexplain.sets.difference import ARRIVED
@@ -21,7 +22,6 @@ from iptexplain.sets.ordinary import STRANGE
 from iptexplain.sets.space import NO, Diagram
 
 KNOWN = ("RELATED", "ESTABLISHED")
-LOOPBACK = "127.0.0.0/8"
 WINDOWS = "loopback0"
 """The interface of WSL2's mirrored networking."""
 
@@ -43,7 +43,7 @@ class _Rewriting:
             self.space.both,
             [self.kinds.number("ctstatus:DNAT", 1), self.kinds.one_of("ctstate", KNOWN), from_bridge],
         )
-        loopback = self._to(LOOPBACK) if situation.family == 4 else NO
+        loopback = self._to(LOOPBACK[situation.family])
         self.to_loopback = self.space.both(loopback, from_bridge)
         windows = [WINDOWS] if situation.docker.roles.of("wsl2-return") else []
         self.from_windows = self.space.both(loopback, self.kinds.one_of("iif", windows))
