@@ -1,6 +1,7 @@
 import difflib
 import importlib.util
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -34,6 +35,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if KERNEL_TESTS in item.path.parents:
             item.add_marker("kernel")
+
+
+@pytest.fixture(autouse=True)
+def _recursion_limit() -> Generator[None]:
+    """A test's analysis may go deep; what later tests read must not go as deep, for C code has no room for that."""
+    limit = sys.getrecursionlimit()
+    yield
+    sys.setrecursionlimit(limit)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -208,4 +208,5 @@ def test_the_rules_are_those_for_an_engine_that_has_none_of_them() -> None:
         "-I DOCKER-USER 1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
         "-I DOCKER-USER 2 -s 2001:db8::/32 -p tcp -m conntrack --ctstate DNAT --ctorigdstport 8080 --ctdir ORIGINAL -j RETURN",
         "-I DOCKER-USER 3 -p tcp -m conntrack --ctstate DNAT --ctorigdstport 8080 --ctdir ORIGINAL -j DROP",
+        "-I INPUT 1 -s fe80::/10 ! -i lo -p tcp -m tcp --dport 8080 -m addrtype --dst-type LOCAL -m conntrack --ctstate NEW -j DROP",
     ]
