@@ -119,12 +119,16 @@ STATES = {
 def states(setting: Setting) -> list[str]:
     """The alternatives of a connection's states: nft knows DNAT and SNAT as bits of its status, which a second rule asks.
 
-    The alternatives exclude each other, so that no packet meets two of the rules.
+    The alternatives exclude each other, so that no packet meets two of the rules. What belongs to no connection has no status: a
+    rule that asks for it does not hold.
     """
     names = [STATES[n] for n in setting.value if n in STATES]
     bits = [n.lower() for n in setting.value if n not in STATES]
     if bits and setting.inverted:
-        raise no_form(f"! {setting.option.name} with {' or '.join(bits).upper()}")
+        lone = [n for n in ("invalid", "untracked") if n not in names]
+        known = spelled_set([n for n in STATES.values() if n in {*names, *lone}])
+        of_none = [f"ct state {spelled_set(lone)}"] * bool(lone)
+        return [*of_none, f"ct state != {known} ct status & ({' | '.join(bits)}) == 0"]
     found = [f"ct state {'!= ' if setting.inverted else ''}{spelled_set(names)}"] if names else []
     others = f"ct state != {spelled_set(names)} " if names else ""
     return found + [f"{others}ct status {','.join(bits)}"] * bool(bits)
