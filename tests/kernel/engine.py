@@ -53,6 +53,7 @@ ip -n outside route add 172.16.0.0/12 via {HOST[4]["host"]}
 what keeps it from them is a rule."""
 
 SETUP_IPV6 = f"""
+sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0
 ip addr add {HOST[6]["host2"]}/64 dev eth0 nodad
 ip addr add {HOST[6]["host"]}/64 dev eth0 nodad
 ip -6 route add default via 2001:db8:2::1
@@ -63,7 +64,8 @@ ip -n outside route add 2001:db8:17::/48 via {HOST[6]["host"]}
 ip -n outside route add 2001:db8:20::/48 via {HOST[6]["host"]}
 ip -n outside route add 2001:db8:22::/48 via {HOST[6]["host"]}
 """
-"""The same with IPv6; of addresses that are equally good the host takes the youngest."""
+"""The same with IPv6; of addresses that are equally good the host takes the youngest. Docker's own count from the beginning: until the
+kernel knows that nobody else has one, it would send from another."""
 
 START = """
 mkdir /run/bin
