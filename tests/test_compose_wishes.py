@@ -119,6 +119,7 @@ def test_variables_and_merges_count_in_wishes(tmp_path: Path) -> None:
         (f"restrict: {{from: {'9' * 5000}}}", "is not an IPv4 address"),
         (f"restrict: {{from: 192.0.2.0/{'9' * 5000}}}", "is longer than 32"),
         ("restrict: {from: 192.0.2.1, port: 9}", "no published port is meant by that"),
+        ("restrict: {from: 192.0.2.1, port: [8080, 9]}", "no published port is meant by 9 of these"),
         ("restrict: {from: 192.0.2.1, drop-rest: perhaps}", "neither true nor false"),
         ("restrict: 192.0.2.1", "write a mapping with from, port, drop-rest, not a text"),
         ("restrict: []", "restrict: the list is empty"),

@@ -84,6 +84,7 @@ def test_a_port_of_the_container_is_not_taken_for_the_hosts() -> None:
     [
         (["restrict", TWO, "--from", "192.0.2.1"], "say which ports"),
         (["restrict", TWO, "--port", "9999", "--from", "192.0.2.1"], "there are 8080/tcp and 8081/tcp"),
+        (["restrict", TWO, "--port", "8080", "--port", "9999", "--from", "192.0.2.1"], "meant by 9999 of these: there are 8080/tcp"),
         (["restrict", TWO, "--port", "8080", "--from", "everywhere"], "--from everywhere: 'everywhere' is not an"),
         (["restrict", "docker-dumps/1.13/22-two-usernets-pub.ip4.txt", "--port", "8080", "--from", "192.0.2.1"],
          "no packet gets to a chain DOCKER-USER here"),
@@ -121,3 +122,15 @@ def test_names_that_no_command_can_hold(tmp_path: Path) -> None:
     result = run("isolate", str(tmp_path / "rules.v4"), "$(id)", "bridge2")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "cannot be written safely" in result.stderr
+
+
+def test_a_name_of_a_network_and_a_container_is_not_taken_for_either(tmp_path: Path) -> None:
+    snapshot = json.loads((FIXTURES / TWO).read_text())
+    container = snapshot["docker"]["containers"][0]
+    container["Name"] = "/" + next(
+        n["Name"] for n in snapshot["docker"]["networks"] if n["Name"] not in ("bridge", "host")
+    )
+    (tmp_path / "s.json").write_text(json.dumps(snapshot))
+    result = run("isolate", str(tmp_path / "s.json"), container["Name"][1:], "docker0")
+    assert result.exit_code == 2
+    assert "is a Docker network and a container: say the bridge br-" in result.stderr

@@ -53,6 +53,13 @@ def sides(situation: Situation, name: str) -> list[Side]:
     ]
 
 
+def _called_twice(situations: Sequence[Situation], name: str) -> Side | None:
+    """The network whose name a container has as well."""
+    networks = (side for s in situations for side in sides(s, name) if side.address is None and side.bridge != name)
+    is_container = any(e.name == name for s in situations for e in s.topology.endpoints)
+    return next(networks, None) if is_container else None
+
+
 def named(situations: Sequence[Situation], a: str, b: str) -> list[tuple[Situation, list[Side], list[Side]]]:
     """The families in which both names stand for something; raises UsageError where there is none."""
     found = [(s, sides(s, a), sides(s, b)) for s in situations]
@@ -62,6 +69,11 @@ def named(situations: Sequence[Situation], a: str, b: str) -> list[tuple[Situati
             containers = dict.fromkeys(e.name for s in situations for e in s.topology.endpoints)
             raise UsageError(
                 f"'{said(name)}' is no Docker network and no container here: there are {', '.join(map(said, [*networks, *containers]))}"
+            )
+        network = _called_twice(situations, name)
+        if network:
+            raise UsageError(
+                f"'{said(name)}' is a Docker network and a container: say the bridge {said(network.bridge)}, or the container's address"
             )
     both = [each for each in found if each[1] and each[2]]
     if not both:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from iptexplain.explain.proxy import runs_proxy
 from iptexplain.explain.situation import Situation
-from iptexplain.explain.words import listed
+from iptexplain.explain.words import listed, said
 from iptexplain.generate.asked import Asked, Landing, Packets
 from iptexplain.generate.between import sides
 from iptexplain.generate.engine import ANSWERS
@@ -41,10 +41,17 @@ def published(situation: Situation, wanted: Sequence[str], container: str | None
     return found
 
 
-def nothing_published(situations: Sequence[Situation]) -> str:
-    """What to say when no port is meant."""
+def nothing_published(
+    situations: Sequence[Situation], wanted: Sequence[str], container: str | None, network: str | None
+) -> str | None:
+    """What to say of a port that means none, or when all of this means none; None where each means some."""
+    each = [[word] for word in wanted] or [[]]
+    none = [w for w in each if not any(published(s, w, container, network) for s in situations)]
+    if not none:
+        return None
+    which = f"{said(none[0][0])} of these" if none[0] and len(none) < len(each) else "that"
     known = sorted({f"{p.host_port}/{p.proto}" for s in situations for p in s.docker.ports})
-    return f"no published port is meant by that: there {'are ' + listed(known) if known else 'is none'}"
+    return f"no published port is meant by {which}: there {'are ' + listed(known) if known else 'is none'}"
 
 
 def restrict(situation: Situation, wanted: Sequence[Restriction], followed: bool = False) -> Wish:

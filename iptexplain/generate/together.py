@@ -32,8 +32,9 @@ def meant(policy: Policy, situations: Sequence[Situation], written: Written) -> 
     found = [(situation, Meant([], [], [])) for situation in situations]
     for wish in policy.restrict:
         of = [(here, published(s, wish.ports, wish.container, wish.network), s.family) for s, here in found]
-        if not any(ports for _, ports, _ in of):
-            written.wrong(wish.location, nothing_published(situations))
+        nothing = nothing_published(situations, wish.ports, wish.container, wish.network)
+        if nothing:
+            written.wrong(wish.location, nothing)
         for here, ports, family in of:
             if ports:
                 clients = [c for c in wish.clients if c.family == family]

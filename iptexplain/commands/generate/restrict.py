@@ -51,8 +51,9 @@ def command(
     found = families(read_named(dump, inspected))
     networks = [_network(text) for text in clients]
     chosen = [(s, published(s, ports, container, network)) for s in found]
-    if not any(mine for _, mine in chosen):
-        raise UsageError(nothing_published(found))
+    nothing = nothing_published(found, ports, container, network)
+    if nothing:
+        raise UsageError(nothing)
     made = [(s, partial(restrict, s, [Restriction(mine, _of(s, networks), drop_rest)])) for s, mine in chosen if mine]
     ctx.exit(answer(made, syntax, proof))
 

@@ -116,7 +116,7 @@ class _Wishes:
         fixed = (str(a) for attached in service.networks.values() for _, a in attached.addresses)
         ports = (p for s in self.situations for p in s.docker.ports if any(_is_same(p, b) for b in service.bindings))
         for names in (service.containers, fixed, (p.container_ip for p in ports)):
-            found = dict.fromkeys(self._called(name) for name in names if name and self._is_known(name))
+            found = dict.fromkeys(self._called(name) for name in names if name and self._is_container(name))
             if found:
                 return list(found)
         told = (
@@ -129,10 +129,14 @@ class _Wishes:
     def _called(self, name: str) -> str:
         """A container by its name, which stands for all of its addresses."""
         named = (e.name for s in self.situations for e in s.topology.endpoints if name in map(str, e.addresses))
-        return next((n for n in named if self._is_known(n)), name)
+        return next((n for n in named if self._is_container(n)), name)
 
     def _is_known(self, name: str) -> bool:
         return any(sides(situation, name) for situation in self.situations)
+
+    def _is_container(self, name: str) -> bool:
+        """Whether a name stands for a container alone: one that is a network's as well stands for all that are on that."""
+        return any(side.address for situation in self.situations for side in sides(situation, name))
 
 
 def _is_same(port: Port, binding: Binding) -> bool:
