@@ -181,8 +181,8 @@ def _served_by(
 ) -> tuple[Network | None, str | None]:
     """The network that published ports lead by, that of the default gateway, and the container's address there.
 
-    Of the networks that have an address of the family, Docker takes the one with the highest gateway priority (28 and later),
-    and of those the first by name.
+    Of the networks that have an address of the family, Docker takes the one with the highest gateway priority (28 and later), of
+    those one with both families, and of those the first by name (libnetwork, Endpoint.Less).
     """
     name = said(container["Name"].lstrip("/"))
     attached = container.get("NetworkSettings", {}).get("Networks") or {}
@@ -198,9 +198,12 @@ def _served_by(
     if missing:
         raise UsageError(f"container {name}: its address on network {said(missing)} is missing; is it running?")
     if len(here) > 1:
+        (first, both), (second, other) = (_rank(attached[n]) for n in here[:2])
         chosen = (
             "the one with the highest gateway priority"
-            if _priority(attached[here[0]]) > _priority(attached[here[1]])
+            if first > second
+            else "the one with both IPv4 and IPv6"
+            if both > other
             else "the first by name"
         )
         notes.append(
@@ -212,13 +215,14 @@ def _served_by(
 def to_outside(attached: dict[str, Any], networks: dict[str, Network]) -> list[str]:
     """The networks by which a container's ports may lead, the one first that Docker takes where its family is on."""
     found = (n for n in attached if n in networks and not networks[n].internal)
-    return sorted(found, key=lambda n: (-_priority(attached[n]), n))
+    by_name = sorted(found)
+    return sorted(by_name, key=lambda n: _rank(attached[n]), reverse=True)
 
 
-def _priority(settings: dict[str, Any]) -> int:
-    """``docker network connect --gw-priority``; 0 where nobody said so."""
-    found = settings.get("GwPriority")
-    return found if isinstance(found, int) else 0
+def _rank(settings: dict[str, Any]) -> tuple[int, bool]:
+    """``docker network connect --gw-priority``, 0 where nobody said so, and whether there are addresses of both families."""
+    priority = settings.get("GwPriority")
+    return priority if isinstance(priority, int) else 0, all(settings.get(key) for key in ADDRESS.values())
 
 
 def _links(
