@@ -167,3 +167,19 @@ def test_a_container_gets_to_itself_by_a_port_of_the_host() -> None:
     sender = {"name": "db", "iface": "br-aaaaaaaaaaaa", "port": "veth1", "addresses": ["172.18.0.2"]}
     snapshot = {"schema": 1, "iptables": INPUT_OPEN, "bridge_links": ports, "endpoints": [sender]}
     assert is_proved(steps_of(json.dumps(snapshot))[1])
+
+
+def test_a_client_is_asked_from_within_a_small_network() -> None:
+    """INPUT lets the network's own addresses in, of which there are fewer than 250."""
+    small = INPUT_DROPS.replace("172.18.0.0/16", "172.18.0.0/28").replace(
+        "-A INPUT", "-A INPUT -s 172.18.0.0/28 -j ACCEPT\n-A INPUT", 1
+    )
+    rules, _ = steps_of(small)
+    assert "-A IPTX-DNAT -p tcp -m tcp --dport 8080 -j DNAT" in rules
+
+
+def test_what_mangle_kept_from_docker_proxy_stays_closed() -> None:
+    mangle = "*mangle\n:INPUT ACCEPT [0:0]\n-A INPUT -i docker0 -p tcp -m tcp --dport 8080 -j DROP\nCOMMIT\n"
+    rules, steps = steps_of(INPUT_OPEN + mangle)
+    assert is_proved(steps)
+    assert "-A IPTX-DNAT -i docker0 -j RETURN" in rules

@@ -69,8 +69,8 @@ def carried(situation: Situation) -> Carried:
 
 def _is_open(situation: Situation) -> bool:
     """Whether INPUT lets everything in, which saves the questions."""
-    chain = situation.ruleset.chain("filter", "INPUT")
-    return chain is None or (not chain.rules and chain.policy == "ACCEPT")
+    chains = (situation.ruleset.chain(table, "INPUT") for table in ("mangle", "filter", "security"))
+    return all(chain is None or (not chain.rules and chain.policy == "ACCEPT") for chain in chains)
 
 
 def _gets_in(situation: Situation, network: Network, port: Port) -> bool:
@@ -100,6 +100,8 @@ def _sender(situation: Situation, network: Network, port: Port) -> Address:
     """A container of the network that is not the port's own, or an address where one may be."""
     known = (a for e in situation.topology.endpoints if e.interface == network.bridge for a in e.addresses)
     mine = (a for a in known if a.family == situation.family and str(a) != port.container_ip)
-    subnet = to_network(network.subnets[0], situation.family) if network.subnets else None
-    spare = Address(situation.family, subnet.number + 250) if subnet else to_address(port.container_ip)
-    return next(mine, spare)
+    subnet = to_network(network.subnets[0], situation.family).interval if network.subnets else None
+    if subnet is None:
+        return next(mine, to_address(port.container_ip))
+    first, last = subnet
+    return next(mine, Address(situation.family, max(first, min(first + 250, last - 1))))
