@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+UNREADABLE = "it is nested too deeply, or a number in it has thousands of digits"
+"""What is wrong with JSON that Python's reader gives up."""
+
 
 class Location(NamedTuple):
     """A place in a dump: the file's name as the user gave it (``-`` for standard input), line and column from 1."""

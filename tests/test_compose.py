@@ -404,6 +404,7 @@ IPAM = "ipam: {config: [{subnet: 172.31.0.0/24}]}"
         (f"{OPTS}, {IPAM}, enable_ipv6: true", "its IPv6 subnet is missing"),
         (f"{OPTS}, {IPAM}, enable_ipv6: maybe", "enable_ipv6: write true or false"),
         (f"{OPTS}, ipam: {{config: [{{subnet: 172.31.0.0}}]}}", "'172.31.0.0' is no subnet"),
+        (f"{OPTS}, ipam: {{config: [{{subnet: 172.31.0.7/24}}]}}", "'172.31.0.7/24' is an address in 172.31.0.0/24"),
         (f"{OPTS}, ipam: {{config: [{{subnet: 172.31.0.0/33}}]}}", "prefix length 33 is longer than 32"),
         (f"{OPTS}, ipam: {{conf: []}}", "did you mean 'config'?"),
         (f"{OPTS}, ipam: {{config: [{{subnet: 172.30.0.128/25}}]}}", "172.30.0.128/25 overlaps with that of network default"),

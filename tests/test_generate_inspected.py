@@ -154,3 +154,39 @@ def test_networks_alone_are_not_enough_and_containers_neither(tmp_path: Path) ->
     result = generate(tmp_path, {**docker, "networks": []})
     assert result.exit_code == 2
     assert "there is no bridge network in it" in result.stderr
+
+
+def test_of_several_networks_one_with_both_families_leads_ports(tmp_path: Path) -> None:
+    """Docker takes it for the default gateway of both, whatever the names are; a gateway priority counts more."""
+    options = {"EnableIPv4": True, "Driver": "bridge", "Options": {}, "Internal": False}
+    networks = [
+        {"Name": "a4", "Id": "a" * 64, "EnableIPv6": False, "IPAM": {"Config": [{"Subnet": "10.4.0.0/24"}]}, **options},
+        {
+            "Name": "z46",
+            "Id": "f" * 64,
+            "EnableIPv6": True,
+            "IPAM": {"Config": [{"Subnet": "10.6.0.0/24"}, {"Subnet": "fd06::/64"}]},
+            **options,
+        },
+    ]
+    on = {"a4": {"IPAddress": "10.4.0.2"}, "z46": {"IPAddress": "10.6.0.2", "GlobalIPv6Address": "fd06::2"}}
+    settings = {"Ports": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}, "Networks": on}
+    docker = {
+        "networks": networks,
+        "containers": [{"Name": "/web", "NetworkSettings": settings, "HostConfig": {}, "Config": {}}],
+    }
+    found = wanted(docker, 4)
+    assert [p.container for p in found.ports] == ["10.6.0.2"]
+    assert "the one with both IPv4 and IPv6" in found.notes[0]
+    on["a4"]["GwPriority"] = 1  # type: ignore[assignment]
+    assert [p.container for p in wanted(docker, 4).ports] == ["10.4.0.2"]
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '[{"a": ' + "9" * 5000 + "}]", '{"a": ' + "9" * 5000 + "}", '{"a":' * 100_000]
+)
+def test_json_that_python_gives_up_is_no_traceback(text: str, tmp_path: Path) -> None:
+    (tmp_path / "file.json").write_text(text)
+    result = CliRunner().invoke(program, ["generate", "replace", str(tmp_path / "file.json")])
+    assert result.exit_code == 3
+    assert "nested too deeply, or a number" in result.stderr

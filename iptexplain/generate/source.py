@@ -102,5 +102,5 @@ def _is_inspected(text: str) -> bool:
         return start == "["
     try:
         return not any(key in json.loads(text) for key in RULES)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return '"iptables"' not in text and '"ip6tables"' not in text

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from iptexplain.errors import DumpError, Location, OptionError, ParseError
+from iptexplain.errors import UNREADABLE, DumpError, Location, OptionError, ParseError
 from iptexplain.host.inspected import BRIDGE, docker_facts
 from iptexplain.host.snapshot import FAMILIES, Snapshot
 from iptexplain.host.topology import bridge_name, from_facts
@@ -51,6 +51,8 @@ def read_inspected(text: str, file: str) -> Facts:
                 errors.append(ParseError(problem, Location(file, line), lines[line - 1]))
     except json.JSONDecodeError as e:
         errors.append(ParseError(f"no JSON: {e.msg}", Location(file, e.lineno, e.colno), lines[e.lineno - 1]))
+    except (ValueError, RecursionError):
+        errors.append(ParseError(f"no JSON: {UNREADABLE}", Location(file, 1)))
     if not (errors or any(found.values())):
         errors.append(ParseError(f"there is no network and no container in it: {WANTED}", Location(file, 1)))
     if errors:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from iptexplain.errors import DumpError, Location, OptionError, ParseError
+from iptexplain.errors import UNREADABLE, DumpError, Location, OptionError, ParseError
 from iptexplain.host.topology import from_facts
 from iptexplain.rules.answer import Backend
 from iptexplain.rules.model import Dump, Ruleset
@@ -85,6 +85,8 @@ def read_snapshot(text: str, file: str = "-") -> Snapshot:
     except json.JSONDecodeError as e:
         line = text.split("\n")[e.lineno - 1]
         raise DumpError([ParseError(f"not a snapshot: {e.msg}", Location(file, e.lineno, e.colno), line)]) from None
+    except (ValueError, RecursionError):
+        raise DumpError([ParseError(f"not a snapshot: {UNREADABLE}", Location(file, 1))]) from None
     problem = _problem(facts)
     if problem:
         raise DumpError([ParseError(problem, Location(file, 1), text.split("\n")[0][:200])])

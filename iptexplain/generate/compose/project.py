@@ -54,10 +54,10 @@ class Project(NamedTuple):
 def is_compose(text: str) -> bool:
     """Whether a text has the key ``services`` on top, in YAML or in JSON."""
     if not text.lstrip("\ufeff \t\r\n").startswith("{"):
-        return bool(SERVICES.search(text))
+        return bool(SERVICES.search(text.removeprefix("\ufeff")))
     try:
         return "services" in json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return bool(re.match(r"""\s*\{\s*(?:services|'services')\s*:""", text))
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from iptexplain.errors import OptionError
-from iptexplain.explain.nodes import Node, Written
+from iptexplain.explain.nodes import TOO_DEEP, Node, Written
 from iptexplain.explain.words import said
 from iptexplain.generate.compose.variables import Variables
 from iptexplain.rules.addresses import Address, Network, to_address, to_network
@@ -39,7 +39,11 @@ class Reader:
         if not isinstance(node.value, dict):
             self.written.wrong(node.location, f"{what}: write a mapping, not {node.kind}")
             return {}
-        found = self._with_merged(node.value)
+        try:
+            found = self._with_merged(node.value)
+        except RecursionError:
+            self.written.wrong(node.location, f"{what}: {TOO_DEEP}")
+            return {}
         if known:
             self.written.check_keys({k: n for k, n in found.items() if not k.startswith("x-")}, known, HINT)
         return found
@@ -105,7 +109,11 @@ class Reader:
 
     def plain(self, node: Node) -> Node:
         """The same with variables filled in and '<<' merged, all the way down."""
-        return self._plain(node, {})
+        try:
+            return self._plain(node, {})
+        except RecursionError:
+            self.written.wrong(node.location, TOO_DEEP)
+            return node._replace(value="")
 
     def _plain(self, node: Node, done: dict[int, str | list[Node] | dict[str, Node]]) -> Node:
         if id(node.value) not in done:
@@ -132,4 +140,7 @@ def subnet(text: str) -> Network:
     word, _, length = text.partition("/")
     if not re.fullmatch("[0-9]{1,3}", length):
         raise OptionError(f"'{said(text)}' is no subnet: write it like 192.168.100.0/24")
-    return to_network(text, address(word).family)
+    found, given = to_network(text, address(word).family), address(word)
+    if found.number != given.number:
+        raise OptionError(f"'{said(text)}' is an address in {found}: Docker takes a subnet by its first address alone")
+    return found

@@ -91,7 +91,7 @@ def read_variables(text: str, given: Mapping[str, str]) -> dict[str, str]:
             value = re.split(r"\s#", entry["plain"], maxsplit=1)[0].strip()
         try:
             value = found.filled(value.replace(r"\$", "$$"))
-        except OptionError:
+        except (OptionError, RecursionError):
             continue
         if entry["double"] is not None:
             value = re.sub(r"\\(.)", lambda m: ESCAPED.get(m[1], m[1]), value, flags=re.DOTALL)
