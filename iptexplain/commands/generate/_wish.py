@@ -59,12 +59,31 @@ def answer(wanted: Sequence[tuple[Situation, Callable[[], Wish]]], syntax: str, 
     proofs = [prove(situation, wish) for situation, wish in made]
     for (situation, wish), each in zip(made, proofs, strict=True):
         _tell(situation, wish, each)
+    past = _past_ipv6([wish for _, wish in made])
+    if past:
+        click.echo(
+            "\n" + text(environment().get_template("documents/past_ipv6.j2").render(ports=past)), err=True, nl=False
+        )
     if proof:
         found = difference_json([one for each in proofs for one in each.compared])
         missed = [one for (s, _), each in zip(made, proofs, strict=True) for one in _missed_json(s, each)]
         fulfilled = not missed and all(p.fulfilment.decided and not p.fulfilment.hidden for p in proofs)
         save(proof, json.dumps({"schema": SCHEMA, "fulfilled": fulfilled, "missed": missed, **found}, indent=2) + "\n")
     return 0 if all(each.holds for each in proofs) and not lacking else 1
+
+
+def _past_ipv6(wishes: Sequence[Wish]) -> list[str]:
+    """The ports that IPv4's rules leave to some clients, at every address of the host, and that docker-proxy serves over IPv6 as well:
+    Docker's IPv6 rules do not publish them."""
+    by_proxy = {
+        a.values["port"]
+        for w in wishes
+        if w.family == 4
+        for a in w.asked
+        if a.name == "restrict-proxy" and a.packets.to_host
+    }
+    published = {a.values["port"] for w in wishes if w.family == 6 for a in w.asked if a.name == "restrict"}
+    return sorted(by_proxy - published)
 
 
 def _facts(situation: Situation, wish: Wish) -> dict[str, Any]:

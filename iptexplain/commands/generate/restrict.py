@@ -42,9 +42,9 @@ def command(
 
     The rules ask for the port that the client asked for, because Docker has rewritten it before. Connections that are open
     already go on. The host's own programs, and what docker-proxy carries from containers, do not pass DOCKER-USER. A family
-    in which no client was named is closed for these ports. The result is asked about all packets: whether any of others
-    still gets in, and whether anything else changes. What came of it is said on standard error; the exit status is 1 when
-    it is not so.
+    in which no client was named is closed for these ports, where Docker's rules publish them. The result is asked about all
+    packets: whether any of others still gets in, and whether anything else changes. What came of it is said on standard
+    error; the exit status is 1 when it is not so.
     """
     if not (ports or container or network):
         raise UsageError("say which ports: --port, --container or --network")
